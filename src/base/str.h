@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * str: a borrowed span of bytes. It owns nothing, need not end in NUL, and is passed by value.
+ */
+#ifndef TK_BASE_STR_H
+#define TK_BASE_STR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct tk_str {
+        const char *at; /* may be NULL only when len is 0 */
+        size_t len;
+};
+
+#define TK_STR(literal) ((struct tk_str){"" literal, sizeof(literal) - 1})
+#define TK_STR_ARG(s) (int)(s).len, (s).at /* for "%.*s" */
+
+/* The span of a NUL-terminated text; NULL gives the empty span. */
+struct tk_str tk_str_of(const char *text);
+bool tk_str_eq(struct tk_str a, struct tk_str b);
+bool tk_str_is(struct tk_str a, const char *text);
+/* ASCII case is ignored. */
+bool tk_str_is_nocase(struct tk_str a, const char *text);
+bool tk_str_starts(struct tk_str a, const char *prefix);
+/* First position of byte c, or a.len. */
+size_t tk_str_find(struct tk_str a, char c);
+struct tk_str tk_str_skip(struct tk_str a, size_t n);      /* n <= a.len */
+struct tk_str tk_str_head(struct tk_str a, size_t n);      /* n <= a.len */
+struct tk_str tk_str_trim(struct tk_str a);                /* spaces and tabs off both ends */
+/* Copies into out with a NUL, cut at size - 1 bytes; true when all of it fitted. size > 0. */
+bool tk_str_copy(struct tk_str a, char *out, size_t size);
+/* All decimal digits and within 64 bits; false otherwise, *out then untouched. */
+bool tk_str_u64(struct tk_str a, uint64_t *out);
+/* Strict UTF-8 (RFC 3629: no surrogates, no overlong forms). */
+bool tk_str_utf8_ok(struct tk_str a);
+/* Length in UTF-16 code units of valid UTF-8. */
+size_t tk_str_utf16_len(struct tk_str a);
+
+#endif

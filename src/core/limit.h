@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * limit: a meter, a window and a cap. Everything that may not be exceeded is a row of this.
+ *
+ * Invariants of a count against its limit:
+ *   (1) posted >= 0, held >= 0
+ *   (2) posted + held <= cap, unless the cap was lowered or moved under it by an edit
+ *   (3) tk_limit_left() is what may still be held: cap - posted - held, and 0 once (2) is broken
+ */
+#ifndef TK_CORE_LIMIT_H
+#define TK_CORE_LIMIT_H
+
+#include "core/meter.h"
+#include "core/money.h"
+#include "core/window.h"
+
+#define TK_CAP_TEXT_MAX TK_MONEY_TEXT_MAX
+
+struct tk_limit {
+        struct tk_window_spec window;
+        enum tk_meter meter;
+        uint64_t cap; /* nano-units for money, a count otherwise; 0 is a real cap of nothing */
+};
+
+struct tk_count {
+        int64_t posted;
+        int64_t held;
+};
+
+/* Money: decimal text to nano; counts: plain digits. Errors as tk_nano_parse. */
+TK_CHECKED enum tk_err tk_cap_parse(enum tk_meter meter, struct tk_str text, uint64_t *cap);
+size_t tk_cap_text(enum tk_meter meter, uint64_t cap, char out[TK_CAP_TEXT_MAX]);
+bool tk_limit_ok(const struct tk_limit *limit);
+/* What may still be held, within int64_t. */
+int64_t tk_limit_left(uint64_t cap, const struct tk_count *count);
+/* May `amount` (>= 0) be held on top? A zero amount may be held only while something is left. */
+bool tk_limit_admits(uint64_t cap, const struct tk_count *count, int64_t amount);
+
+#endif

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * meter: what can be counted, and a vector with one amount for each.
+ *
+ * Money meters (usd, diem, vcu) are in nano-units; requests and tokens are plain counts.
+ * The numbers are stored on disk: append only.
+ */
+#ifndef TK_CORE_METER_H
+#define TK_CORE_METER_H
+
+#include "base/err.h"
+#include "base/must.h"
+#include "base/str.h"
+
+enum tk_meter {
+        TK_METER_USD,
+        TK_METER_DIEM,
+        TK_METER_VCU,
+        TK_METER_REQUESTS,
+        TK_METER_TOKENS,
+        TK_METER_NR
+};
+
+struct tk_amounts {
+        int64_t of[TK_METER_NR];
+};
+
+const char *tk_meter_name(enum tk_meter meter); /* "usd", ... */
+TK_CHECKED bool tk_meter_parse(struct tk_str name, enum tk_meter *out);
+bool tk_meter_is_money(enum tk_meter meter);
+/* Checked vector sums; on OVERFLOW *to is unchanged. */
+TK_CHECKED enum tk_err tk_amounts_add(struct tk_amounts *to, const struct tk_amounts *more);
+TK_CHECKED enum tk_err tk_amounts_sub(struct tk_amounts *from, const struct tk_amounts *less);
+
+#endif

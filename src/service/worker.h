@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * worker: all that one loop thread owns of the services: its reader of the store, its place in the
+ * writer's mail, its loop. Everything in service/ that takes a worker runs on that worker's thread, and
+ * every completion comes back on it.
+ */
+#ifndef TK_SERVICE_WORKER_H
+#define TK_SERVICE_WORKER_H
+
+#include "base/err.h"
+#include "base/id.h"
+#include "base/must.h"
+#include "service/catalog.h"
+#include "store/store.h"
+
+struct tk_service;
+struct tk_worker;
+
+/* How a completion finds its thread; the daemon passes tk_loop_send, a test may run it at once. */
+struct tk_mail {
+        struct tk_mail *next;
+        void (*run)(struct tk_mail *mail);
+};
+typedef bool tk_mail_send_f(void *loop, struct tk_mail *mail);
+
+struct tk_service_opt {
+        struct tk_store *store;            /* borrowed, outlives the service */
+        const struct tk_catalog *catalog;  /* borrowed */
+        const char *key_prefix;            /* "tk"; copied */
+        unsigned hold_output_tokens, hold_ms; /* 0: defaults */
+};
+
+/* Starts the writer and the housekeeper thread. */
+TK_CHECKED enum tk_err tk_service_open(const struct tk_service_opt *opt, struct tk_service **out);
+/* All workers closed before. Posts what is queued, returns leases, ends the threads. */
+void tk_service_close(struct tk_service **service);
+
+TK_CHECKED enum tk_err tk_worker_open(struct tk_service *service, tk_mail_send_f *send, void *loop,
+                                      struct tk_worker **out);
+void tk_worker_close(struct tk_worker **worker);
+const struct tk_catalog *tk_worker_catalog(const struct tk_worker *worker);
+struct tk_reader *tk_worker_reader(struct tk_worker *worker);
+
+#endif

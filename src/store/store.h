@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * store: what is remembered over a restart, behind one interface with several engines.
+ *
+ *   writer (one thread)  begin -> ops -> commit     durable when commit returns TK_OK
+ *   readers (any thread, a handle each)             see only what was committed
+ *
+ * The front (store.c) alone calls an engine: it validates a row before it is written and after it
+ * is read (a row that breaks tk_key_ok() is CORRUPT, not trusted), and logs a fault where it is born.
+ * Engines: "memory:" (test double and living contract) and "sqlite:PATH". One contract suite runs
+ * against both. Migrations go forward only, each in one SQL transaction; a file written by a newer
+ * program is refused (NEWER).
+ *
+ * Usage is one series: an amount per (subject, meter, UTC hour); the engine keeps the day and the
+ * total beside it in the same transaction, so that every longer window is a short sum.
+ */
+#ifndef TK_STORE_STORE_H
+#define TK_STORE_STORE_H
+
+#include "base/err.h"
+#include "base/id.h"
+#include "core/key.h"
+#include "core/meter.h"
+#include "core/price.h"
+#include "core/window.h"
+
+struct tk_store;
+struct tk_reader;
+
+#define TK_MODEL_NAME_MAX 128
+
+/* One finished call: the audit trail of the ledger. Append only. */
+struct tk_entry {
+        struct tk_id id;      /* the hold's id; a second entry with it is CONFLICT */
+        struct tk_id org;
+        struct tk_id subject; /* the key */
+        int64_t held_at_ms;   /* decides the windows */
+        int64_t posted_at_ms;
+        char model[TK_MODEL_NAME_MAX + 1];
+        struct tk_tokens tokens;
+        struct tk_amounts due;
+        struct tk_amounts overrun;
+        unsigned flags; /* TK_ENTRY_* */
+};
+
+#define TK_ENTRY_ESTIMATED 1u /* the upstream reported no usage: tokens are our estimate */
+#define TK_ENTRY_GONE 2u      /* the client left before the end */
+#define TK_ENTRY_CUT 4u       /* cut at the bound of its hold */
+#define TK_ENTRY_BROKEN 8u    /* the upstream failed after it had begun to answer */
+
+/* What a node may spend without asking again: durable before anything is held against it. */
+struct tk_lease {
+        struct tk_id subject;
+        enum tk_meter meter;
+        struct tk_window_spec window;
+        int64_t number; /* of the window */
+        int64_t bound;  /* posted + held of this window may reach this amount */
+};
+
+/*
+ * Opens or creates. url: "memory:" | "sqlite:PATH". On failure *out is NULL and why says what, where
+ * and how to mend it. NEWER, SYNTAX (unknown engine), IO, CORRUPT, BUSY (another server has it).
+ */
+TK_CHECKED enum tk_err tk_store_open(const char *url, struct tk_store **out, char *why, size_t why_size);
+void tk_store_close(struct tk_store **store); /* all readers closed before */
+const char *tk_store_engine(const struct tk_store *store); /* "memory", "sqlite" */
+/* The organisation and workspace that exist from the first start. Constant after open. */
+struct tk_id tk_store_org(const struct tk_store *store);
+struct tk_id tk_store_workspace(const struct tk_store *store);
+
+/* ---- writer: one thread at a time; every op only between begin and commit or rollback ---- */
+TK_CHECKED enum tk_err tk_store_begin(struct tk_store *store);
+/* FULL, READ_ONLY, IO: nothing of the batch is stored, the store is usable again. */
+TK_CHECKED enum tk_err tk_store_commit(struct tk_store *store);
+void tk_store_rollback(struct tk_store *store);
+/* A point inside the batch to go back to when one job of it fails. One level deep. */
+TK_CHECKED enum tk_err tk_store_mark(struct tk_store *store);
+TK_CHECKED enum tk_err tk_store_mark_keep(struct tk_store *store);
+TK_CHECKED enum tk_err tk_store_mark_undo(struct tk_store *store);
+
+/* CONFLICT: the id or the digest exists. Each of these two appends to the change log (below). */
+TK_CHECKED enum tk_err tk_store_key_insert(struct tk_store *store, const struct tk_key *key);
+/* Replaces everything but id, digest, org, workspace, created_ms and last_used_ms. NOT_FOUND. */
+TK_CHECKED enum tk_err tk_store_key_update(struct tk_store *store, const struct tk_key *key);
+/* Sets last_used_ms when it is later than what is stored. Not a change for the log. NOT_FOUND. */
+TK_CHECKED enum tk_err tk_store_key_touch(struct tk_store *store, struct tk_id id, int64_t used_ms);
+/* Reads through the open batch: sees what this batch wrote. NOT_FOUND. */
+TK_CHECKED enum tk_err tk_store_key_get(struct tk_store *store, struct tk_id id, struct tk_key *out);
+/* Adds to the hour, its day and the total. hour: hours since 1970. OVERFLOW. */
+TK_CHECKED enum tk_err tk_store_usage_add(struct tk_store *store, struct tk_id subject, enum tk_meter meter,
+                                          int64_t hour, int64_t amount);
+TK_CHECKED enum tk_err tk_store_entry_add(struct tk_store *store, const struct tk_entry *entry);
+/* Inserts or replaces the lease of (subject, meter, window, number). */
+TK_CHECKED enum tk_err tk_store_lease_put(struct tk_store *store, const struct tk_lease *lease);
+/* Removing what is not there is TK_OK. */
+TK_CHECKED enum tk_err tk_store_lease_drop(struct tk_store *store, const struct tk_lease *lease);
+/* Small named settings: name [a-z0-9_.]{1,64}, value up to 4096 bytes. */
+TK_CHECKED enum tk_err tk_store_meta_put(struct tk_store *store, const char *name, struct tk_str value);
+
+/* ---- readers: a handle belongs to one thread ---- */
+TK_CHECKED enum tk_err tk_reader_open(struct tk_store *store, struct tk_reader **out);
+void tk_reader_close(struct tk_reader **reader);
+
+/* Revoked and expired keys are found too; the caller judges. NOT_FOUND. */
+TK_CHECKED enum tk_err tk_reader_key_by_digest(struct tk_reader *reader, const uint8_t digest[32],
+                                               struct tk_key *out);
+TK_CHECKED enum tk_err tk_reader_key_by_id(struct tk_reader *reader, struct tk_id id, struct tk_key *out);
+
+typedef bool tk_key_each_f(const struct tk_key *key, void *ctx); /* false stops */
+/*
+ * The organisation's keys that are active at now_ms, newest first (created_ms, then id, descending),
+ * at most limit, those after `after` (none: from the start; unknown: NOT_FOUND).
+ */
+TK_CHECKED enum tk_err tk_reader_key_list(struct tk_reader *reader, struct tk_id org, int64_t now_ms,
+                                          struct tk_id after, unsigned limit, tk_key_each_f *each, void *ctx);
+/* Sum of usage in hours [from, to); INT64_MIN and INT64_MAX are open ends. OVERFLOW. */
+TK_CHECKED enum tk_err tk_reader_usage_sum(struct tk_reader *reader, struct tk_id subject, enum tk_meter meter,
+                                           int64_t from_hour, int64_t to_hour, int64_t *sum);
+
+typedef bool tk_entry_each_f(const struct tk_entry *entry, void *ctx);
+/* Entries of a subject (or, with the none id, of the organisation), newest first by posted_at_ms then id. */
+TK_CHECKED enum tk_err tk_reader_entry_list(struct tk_reader *reader, struct tk_id org, struct tk_id subject,
+                                            unsigned limit, tk_entry_each_f *each, void *ctx);
+typedef bool tk_lease_each_f(const struct tk_lease *lease, void *ctx);
+TK_CHECKED enum tk_err tk_reader_lease_list(struct tk_reader *reader, tk_lease_each_f *each, void *ctx);
+
+typedef bool tk_change_each_f(int64_t seq, struct tk_id key, void *ctx);
+/* Key changes with seq > after, ascending; also those made by other processes on the same file. */
+TK_CHECKED enum tk_err tk_reader_changes(struct tk_reader *reader, int64_t after, tk_change_each_f *each,
+                                         void *ctx);
+/* Latest seq, 0 when there is none. */
+TK_CHECKED enum tk_err tk_reader_change_last(struct tk_reader *reader, int64_t *seq);
+/* NOT_FOUND; TOO_BIG when it does not fit with its NUL. */
+TK_CHECKED enum tk_err tk_reader_meta_get(struct tk_reader *reader, const char *name, char *out, size_t size);
+
+#endif
