@@ -6,7 +6,7 @@
  *              v          |
  *   open --> PENDING -----+---post---> POSTED     due = min(actual, held); overrun = the rest
  *               |---------------void-> VOIDED     due = 0
- *               +-------------expire-> EXPIRED    due = min(metered so far, held)
+ *               +-------------expire-> EXPIRED    due = min(metered so far, held); overrun = the rest
  *
  * Invariants:
  *   (1) every amount in held, due and overrun is >= 0

@@ -5,7 +5,8 @@
  * Invariants of a count against its limit:
  *   (1) posted >= 0, held >= 0
  *   (2) posted + held <= cap, unless the cap was lowered or moved under it by an edit
- *   (3) tk_limit_left() is what may still be held: cap - posted - held, and 0 once (2) is broken
+ *   (3) tk_limit_left() is what may still be held: min(cap, INT64_MAX) - posted - held, and 0 once
+ *       (2) is broken; so posted + held never overflows, even under a cap that no counter can reach
  */
 #ifndef TK_CORE_LIMIT_H
 #define TK_CORE_LIMIT_H

@@ -45,13 +45,17 @@ bool tk_price_is_free(const struct tk_price *price);
 TK_CHECKED enum tk_err tk_price_cost(const struct tk_price *price, const struct tk_tokens *tokens,
                                      struct tk_money *cost);
 /*
- * The most output tokens, up to most, such that their cost together with `input` uncached input
- * tokens is within `budget`. Priced with the dearest of the input rates, so that it is a bound
- * whatever part turns out to be cached. False when not even the input is affordable.
+ * The most output tokens, up to min(most, TK_TOKENS_MAX), such that tk_price_bound() of them and
+ * `input` is within `budget`: a promise whatever part turns out to be cached. False when not even
+ * the input is affordable; *output is untouched then.
  */
 TK_CHECKED bool tk_price_affords(const struct tk_price *price, uint64_t input, struct tk_money budget,
                                  uint64_t most, uint64_t *output);
-/* Upper bound of the cost: all input at the dearest input rate. Errors as tk_price_cost. */
+/*
+ * Upper bound of the cost of every call with at most so many tokens: all input at the dearest input
+ * rate. Above the threshold the dearer of both tiers counts, rate by rate, since fewer input tokens
+ * may fall back under it. Errors as tk_price_cost.
+ */
 TK_CHECKED enum tk_err tk_price_bound(const struct tk_price *price, uint64_t input, uint64_t output,
                                       struct tk_money *cost);
 

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * limit: caps in text, and the one place that says how much may still be held.
+ *
+ * A cap may be larger than the counters can count (9,999,999,999 units against 2^63 nano). What
+ * may be held then ends where the counters end, so that posted + held can never overflow.
+ */
+#include "core/limit.h"
+
+/* Plain digits in the grammar of a JSON integer; "-5" is understood and refused, as for money. */
+static enum tk_err parse_count(struct tk_str text, uint64_t *cap) {
+        bool negative = text.len > 0 && text.at[0] == '-';
+        uint64_t value;
+        if (negative)
+                text = tk_str_skip(text, 1);
+        if (text.len == 0 || (text.len > 1 && text.at[0] == '0'))
+                return TK_E_SYNTAX;
+        for (size_t i = 0; i < text.len; i++)
+                if (text.at[i] < '0' || text.at[i] > '9')
+                        return TK_E_SYNTAX;
+        if (negative && text.at[0] != '0')
+                return TK_E_RANGE;
+        if (!tk_str_u64(text, &value))
+                return TK_E_OVERFLOW; /* digits only, so nothing else can be wrong */
+        *cap = value;
+        return TK_OK;
+}
+
+enum tk_err tk_cap_parse(enum tk_meter meter, struct tk_str text, uint64_t *cap) {
+        return tk_meter_is_money(meter) ? tk_nano_parse(text, cap) : parse_count(text, cap);
+}
+
+size_t tk_cap_text(enum tk_meter meter, uint64_t cap, char out[TK_CAP_TEXT_MAX]) {
+        if (tk_meter_is_money(meter))
+                return tk_nano_text(cap, out);
+        char reversed[20];
+        size_t len = 0;
+        do
+                reversed[len++] = (char)('0' + cap % 10);
+        while ((cap /= 10) > 0);
+        MUST(len < TK_CAP_TEXT_MAX);
+        for (size_t i = 0; i < len; i++)
+                out[i] = reversed[len - 1 - i];
+        out[len] = '\0';
+        return len;
+}
+
+bool tk_limit_ok(const struct tk_limit *limit) {
+        return tk_window_spec_ok(limit->window) && (unsigned)limit->meter < TK_METER_NR;
+}
+
+int64_t tk_limit_left(uint64_t cap, const struct tk_count *count) {
+        MUST(count->posted >= 0);                                        /* (1) */
+        MUST(count->held >= 0);                                          /* (1) */
+        uint64_t used = (uint64_t)count->posted + (uint64_t)count->held; /* two int64 always fit */
+        if (cap > INT64_MAX)
+                cap = INT64_MAX;
+        return used < cap ? (int64_t)(cap - used) : 0; /* (3) */
+}
+
+bool tk_limit_admits(uint64_t cap, const struct tk_count *count, int64_t amount) {
+        MUST(amount >= 0);
+        int64_t left = tk_limit_left(cap, count);
+        /* A call whose worst case is nothing still may not begin on an exhausted limit. */
+        return left > 0 && amount <= left;
+}
