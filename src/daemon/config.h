@@ -27,8 +27,11 @@ struct tk_config {
 /* path NULL: built-in defaults and environment only. On error *out is NULL and why holds "FILE:LINE: ...". */
 TK_CHECKED enum tk_err tk_config_load(const char *path, struct tk_config **out, char *why, size_t why_size);
 /* The same from text; name is used in messages. For tests and fuzzing: the environment is read too. */
-TK_CHECKED enum tk_err tk_config_parse(const char *name, struct tk_str text, struct tk_config **out, char *why,
-                                       size_t why_size);
+TK_CHECKED enum tk_err tk_config_parse(const char *name, struct tk_str text, struct tk_config **out,
+                                       char *why, size_t why_size);
+/* The same check as for the file's key; for an option of the command line. */
+TK_CHECKED enum tk_err tk_config_set_listen(struct tk_config *config, const char *listen, char *why,
+                                            size_t why_size);
 void tk_config_free(struct tk_config **config);
 
 #endif
