@@ -150,3 +150,9 @@ bool tk_window_spec_parse(struct tk_str text, struct tk_window_spec *out) {
                 }
         return parse_every(text, out);
 }
+
+void tk_window_hours(struct tk_window_spec spec, int64_t number, int64_t *from, int64_t *to) {
+        int64_t start = tk_window_start_s(spec, number), end = tk_window_end_s(spec, number);
+        *from = start == INT64_MIN ? INT64_MIN : tk_floor_div(start, TK_HOUR_S);
+        *to = end == INT64_MAX ? INT64_MAX : tk_floor_div(end - 1, TK_HOUR_S) + 1;
+}

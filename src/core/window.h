@@ -37,6 +37,9 @@ int64_t tk_window_number(struct tk_window_spec spec, int64_t now_s);
 int64_t tk_window_start_s(struct tk_window_spec spec, int64_t number);
 /* First second after it; INT64_MAX for LIFETIME. */
 int64_t tk_window_end_s(struct tk_window_spec spec, int64_t number);
+/* The window as UTC hours [from, to) since 1970, for windows of an hour or longer; open ends are
+ * INT64_MIN and INT64_MAX. Shorter windows give the hours that they touch. */
+void tk_window_hours(struct tk_window_spec spec, int64_t number, int64_t *from, int64_t *to);
 bool tk_window_spec_ok(struct tk_window_spec spec);
 bool tk_window_spec_eq(struct tk_window_spec a, struct tk_window_spec b);
 /* "second" ... "lifetime", "every_n_days". */

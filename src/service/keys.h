@@ -39,8 +39,8 @@ typedef void tk_barrier_done_f(void *ctx, enum tk_err err);
 void tk_keys_barrier(struct tk_worker *worker, tk_barrier_done_f *done, void *ctx);
 
 /* Active keys only. */
-TK_CHECKED enum tk_err tk_keys_get(struct tk_worker *worker, struct tk_id org, struct tk_id id, int64_t now_ms,
-                                   struct tk_key *out);
+TK_CHECKED enum tk_err tk_keys_get(struct tk_worker *worker, struct tk_id org, struct tk_id id,
+                                   int64_t now_ms, struct tk_key *out);
 TK_CHECKED enum tk_err tk_keys_list(struct tk_worker *worker, struct tk_id org, int64_t now_ms,
                                     struct tk_id after, unsigned limit, tk_key_each_f *each, void *ctx);
 /* Posted in the trailing 7 x 24 hours (the running hour included), per money meter. */
@@ -55,7 +55,8 @@ TK_CHECKED enum tk_err tk_keys_period(struct tk_worker *worker, const struct tk_
  * unknown, malformed or bad checksum. The snapshot is immutable and counted; release it on any thread.
  */
 struct tk_snapshot;
-TK_CHECKED enum tk_err tk_keys_identify(struct tk_worker *worker, struct tk_str text, struct tk_snapshot **out);
+TK_CHECKED enum tk_err tk_keys_identify(struct tk_worker *worker, struct tk_str text,
+                                        struct tk_snapshot **out);
 const struct tk_key *tk_snapshot_key(const struct tk_snapshot *snapshot);
 void tk_snapshot_release(struct tk_snapshot **snapshot); /* NULL inside is fine */
 /* Notes that the key was used (last_used_ms); cheap, written in batches. */

@@ -23,18 +23,6 @@ struct tk_mail {
 };
 typedef bool tk_mail_send_f(void *loop, struct tk_mail *mail);
 
-struct tk_service_opt {
-        struct tk_store *store;            /* borrowed, outlives the service */
-        const struct tk_catalog *catalog;  /* borrowed */
-        const char *key_prefix;            /* "tk"; copied */
-        unsigned hold_output_tokens, hold_ms; /* 0: defaults */
-};
-
-/* Starts the writer and the housekeeper thread. */
-TK_CHECKED enum tk_err tk_service_open(const struct tk_service_opt *opt, struct tk_service **out);
-/* All workers closed before. Posts what is queued, returns leases, ends the threads. */
-void tk_service_close(struct tk_service **service);
-
 TK_CHECKED enum tk_err tk_worker_open(struct tk_service *service, tk_mail_send_f *send, void *loop,
                                       struct tk_worker **out);
 void tk_worker_close(struct tk_worker **worker);

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * housekeeper: the thread for what must happen without a request.
+ *
+ * Four times a second it reads the store's change log, so that a key that another process changed (the
+ * command line on the same file) stops or changes here within a second; once a second it writes when keys
+ * were last used. It changes nothing itself: everything goes to the writer as a job.
+ */
+#include "service/housekeeper.h"
+
+#include "rt/log.h"
+#include "service/account.h"
+#include "service/ledger_int.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define TICK_MS         250
+#define TICKS_PER_FLUSH 4
+
+/* ---- keys that changed ---- */
+
+struct reload_job {
+        struct tk_job job;
+        struct tk_service *service;
+        struct tk_id id;
+};
+
+static void reload_settled(struct tk_job *job) {
+        struct reload_job *reload = (struct reload_job *)job;
+        struct tk_key key;
+        enum tk_err err = job->err;
+        if (err == TK_OK)
+                err = tk_reader_key_by_id(reload->service->writer_reader, reload->id, &key);
+        if (err == TK_OK)
+                tk_ledger_key_changed(reload->service, &key);
+        else
+                tk_log(TK_ERROR, "housekeeper", "a changed key cannot be read: %s", tk_err_text(err));
+}
+
+static void free_job(struct tk_job *job) {
+        free(job);
+}
+
+static bool on_change(int64_t seq, struct tk_id key, void *ctx) {
+        struct tk_service *service = ctx;
+        struct reload_job *reload = calloc(1, sizeof *reload);
+        if (!reload)
+                return false; /* not marked as seen: tried again at the next tick */
+        reload->job.settled = reload_settled;
+        reload->job.done = free_job;
+        reload->service = service;
+        reload->id = key;
+        tk_writer_push(service->writer, &reload->job);
+        service->change_seen = seq;
+        return true;
+}
+
+static void read_changes(struct tk_service *service) {
+        enum tk_err err =
+                tk_reader_changes(service->housekeeper_reader, service->change_seen, on_change, service);
+        if (err != TK_OK)
+                tk_log(TK_ERROR, "housekeeper", "the change log cannot be read: %s", tk_err_text(err));
+}
+
+/* ---- when keys were used ---- */
+
+struct touch {
+        struct tk_id id;
+        int64_t used_ms;
+};
+
+struct touch_job {
+        struct tk_job job;
+        size_t nr;
+        struct touch touches[];
+};
+
+static enum tk_err touch_apply(struct tk_job *job, struct tk_store *store) {
+        const struct touch_job *t = (struct touch_job *)job;
+        for (size_t i = 0; i < t->nr; i++) {
+                enum tk_err err = tk_store_key_touch(store, t->touches[i].id, t->touches[i].used_ms);
+                if (err != TK_OK)
+                        return err;
+        }
+        return TK_OK;
+}
+
+static struct touch_job *take_touched(struct tk_service *service) {
+        struct touch_job *job = NULL;
+        size_t nr = 0;
+        tk_lock(&service->touched_lock);
+        for (struct tk_account *a = service->touched; a; a = a->touched_next)
+                nr++;
+        if (nr > 0)
+                job = calloc(1, sizeof *job + nr * sizeof *job->touches);
+        for (struct tk_account *a = job ? service->touched : NULL; a; a = a->touched_next) {
+                job->touches[job->nr++] = (struct touch){a->id, a->last_used_ms};
+                a->touched = false;
+        }
+        if (job)
+                service->touched = NULL;
+        tk_unlock(&service->touched_lock);
+        return job;
+}
+
+void tk_service_flush_touched(struct tk_service *service) {
+        struct touch_job *job = take_touched(service);
+        if (!job)
+                return;
+        job->job.apply = touch_apply;
+        job->job.done = free_job;
+        tk_writer_push(service->writer, &job->job);
+}
+
+/* ---- the thread ---- */
+
+/* False: stop now. */
+static bool wait_tick(struct tk_service *service) {
+        struct timespec until;
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_nsec += TICK_MS * 1000000L;
+        until.tv_sec += until.tv_nsec / 1000000000L;
+        until.tv_nsec %= 1000000000L;
+        pthread_mutex_lock(&service->stop_mutex);
+        int rv = 0;
+        while (!service->stopping && rv != ETIMEDOUT)
+                rv = pthread_cond_timedwait(&service->stop_wake, &service->stop_mutex, &until);
+        bool go_on = !service->stopping;
+        pthread_mutex_unlock(&service->stop_mutex);
+        return go_on;
+}
+
+void *tk_housekeeper_main(void *arg) {
+        struct tk_service *service = arg;
+        for (unsigned tick = 1; wait_tick(service); tick++) {
+                read_changes(service);
+                if (tick % TICKS_PER_FLUSH == 0)
+                        tk_service_flush_touched(service);
+        }
+        return NULL;
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * housekeeper: the thread for what must happen without a request; see housekeeper.c.
+ */
+#ifndef TK_SERVICE_HOUSEKEEPER_H
+#define TK_SERVICE_HOUSEKEEPER_H
+
+struct tk_service;
+
+/* The thread's main; it starts after everything else and ends first. */
+void *tk_housekeeper_main(void *service);
+/* Queues the write of all noted uses (last_used_ms). Any thread. */
+void tk_service_flush_touched(struct tk_service *service);
+
+#endif

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * ledger: hold, extend, post, void. Nothing is ever served that is not held first.
+ *
+ * A ticket is a live hold on the limits of one key. Taking it is all or nothing and usually immediate; when
+ * the key's counters must be read first, or more must be lent by the store first, it completes later, on
+ * the worker's thread. A post is durable soon after; the amounts it covers were lent durably before.
+ */
+#ifndef TK_SERVICE_LEDGER_H
+#define TK_SERVICE_LEDGER_H
+
+#include "core/hold.h"
+#include "core/verdict.h"
+#include "service/worker.h"
+
+struct tk_snapshot;
+struct tk_ticket;
+
+/* Why a hold was refused. */
+struct tk_refusal {
+        enum tk_meter meter;
+        struct tk_window_spec window;
+        uint64_t cap;
+        int64_t posted, held;
+        int64_t turns_s; /* when the window ends; INT64_MAX: never */
+};
+
+/* Not called for an answer that was returned at once. On the worker's thread. */
+typedef void tk_ticket_done_f(struct tk_ticket *ticket, enum tk_hold_answer answer, void *ctx);
+
+/*
+ * Holds between `least` and `most` of each meter on every limit of the key. Returns the answer, or
+ * TK_HOLD_UNTRIED when done() will tell it. *out is the caller's in every case (NULL: out of memory, then
+ * the answer is TK_HOLD_NO_STORE): end it with post or void, whatever the answer was.
+ */
+enum tk_hold_answer tk_ledger_hold(struct tk_worker *worker, const struct tk_snapshot *snapshot,
+                                   struct tk_id id, const struct tk_amounts *least,
+                                   const struct tk_amounts *most, int64_t now_ms, tk_ticket_done_f *done,
+                                   void *ctx, struct tk_ticket **out);
+/* The same, on top of a ticket that was taken and has no operation under way. */
+enum tk_hold_answer tk_ledger_extend(struct tk_ticket *ticket, const struct tk_amounts *least,
+                                     const struct tk_amounts *most, tk_ticket_done_f *done, void *ctx);
+/* What is held now. */
+const struct tk_amounts *tk_ticket_held(const struct tk_ticket *ticket);
+/* What was free beyond it when the last operation ended; INT64_MAX where nothing limits. */
+const struct tk_amounts *tk_ticket_left(const struct tk_ticket *ticket);
+/* Of the last refusal. */
+const struct tk_refusal *tk_ticket_refusal(const struct tk_ticket *ticket);
+/*
+ * Ends the ticket with what was really used: due is at most what is held, the rest is overrun. `what` gives
+ * the entry's model, tokens and flags. *ticket is NULL afterwards. No operation may be under way.
+ */
+void tk_ledger_post(struct tk_ticket **ticket, const struct tk_amounts *actual, const struct tk_entry *what,
+                    int64_t now_ms);
+/* Ends it with nothing used; also for a ticket whose hold was refused. */
+void tk_ledger_void(struct tk_ticket **ticket);
+
+#endif

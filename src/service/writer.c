@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The batch is whatever is queued when the last commit ended, up to BATCH_MAX: under load batches grow by
+ * themselves, and an idle server commits a single job at once. No timer, no tuning.
+ */
+#include "service/writer.h"
+
+#include "rt/lock.h"
+#include "rt/log.h"
+#include "service/service_int.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define BATCH_MAX 2048
+#define RETRY_MS  100 /* after a failed batch; a disk that was freed is noticed within this */
+
+struct tk_writer {
+        /* immutable after start */
+        struct tk_store *store;
+        pthread_t thread; /* for the join; the thread itself uses `self` */
+
+        /* under mutex */
+        pthread_mutex_t mutex;
+        pthread_cond_t wake;
+        struct tk_job *head;
+        struct tk_job **tail;
+        bool stopping;
+
+        /* any thread */
+        atomic_bool failing;
+        atomic_uint depth;
+
+        /* owned by the writer's thread: the batch, in order */
+        struct tk_job *batch;
+        pthread_t self;
+};
+
+void tk_writer_push(struct tk_writer *writer, struct tk_job *job) {
+        MUST(job->done != NULL);
+        job->next = NULL;
+        job->err = TK_OK;
+        pthread_mutex_lock(&writer->mutex);
+        *writer->tail = job;
+        writer->tail = &job->next;
+        atomic_fetch_add(&writer->depth, 1);
+        pthread_cond_signal(&writer->wake);
+        pthread_mutex_unlock(&writer->mutex);
+}
+
+bool tk_writer_failing(const struct tk_writer *writer) {
+        return atomic_load(&writer->failing);
+}
+
+unsigned tk_writer_depth(const struct tk_writer *writer) {
+        return atomic_load(&writer->depth);
+}
+
+void tk_writer_assert_here(const struct tk_writer *writer) {
+        MUST(pthread_equal(pthread_self(), writer->self));
+}
+
+/* Errors that say something about the store, not about the one job. */
+static bool is_store_fault(enum tk_err err) {
+        switch (err) {
+        case TK_E_FULL:
+        case TK_E_READ_ONLY:
+        case TK_E_IO:
+        case TK_E_BUSY:
+        case TK_E_NO_MEMORY:
+        case TK_E_CLOSED:
+                return true;
+        default:
+                return false;
+        }
+}
+
+/* One job inside the batch; its own failure is undone and kept in job->err. */
+static enum tk_err apply_one(struct tk_writer *writer, struct tk_job *job) {
+        enum tk_err err;
+        job->err = TK_OK;
+        if (!job->apply)
+                return TK_OK;
+        if ((err = tk_store_mark(writer->store)) != TK_OK)
+                return err;
+        if ((err = job->apply(job, writer->store)) == TK_OK)
+                return tk_store_mark_keep(writer->store);
+        if (is_store_fault(err))
+                return err;
+        job->err = err;
+        return tk_store_mark_undo(writer->store);
+}
+
+static bool any_writes(const struct tk_job *batch) {
+        for (; batch; batch = batch->next)
+                if (batch->apply)
+                        return true;
+        return false;
+}
+
+static enum tk_err apply_batch(struct tk_writer *writer) {
+        enum tk_err err;
+        if (!any_writes(writer->batch))
+                return TK_OK;
+        if ((err = tk_store_begin(writer->store)) != TK_OK)
+                return err;
+        for (struct tk_job *job = writer->batch; job; job = job->next)
+                if ((err = apply_one(writer, job)) != TK_OK) {
+                        tk_store_rollback(writer->store);
+                        return err;
+                }
+        return tk_store_commit(writer->store);
+}
+
+static void run_done(struct tk_mail *mail) {
+        struct tk_job *job = (struct tk_job *)((char *)mail - offsetof(struct tk_job, mail));
+        job->done(job);
+}
+
+static void settle(struct tk_job *job) {
+        struct tk_worker *worker = job->worker;
+        if (job->settled)
+                job->settled(job);
+        if (!worker) {
+                job->done(job);
+                return;
+        }
+        job->mail.run = run_done;
+        tk_worker_mail(worker, &job->mail);
+}
+
+/* Ends the jobs of the batch; after a store's fault only the requests end, the debts stay in order. */
+static void settle_batch(struct tk_writer *writer, enum tk_err fault) {
+        struct tk_job *job = writer->batch, *kept = NULL, **tail = &kept;
+        unsigned ended = 0;
+        while (job) {
+                struct tk_job *next = job->next;
+                job->next = NULL;
+                if (fault != TK_OK && job->must_land) {
+                        *tail = job;
+                        tail = &job->next;
+                } else {
+                        if (fault != TK_OK)
+                                job->err = fault;
+                        ended++;
+                        settle(job);
+                }
+                job = next;
+        }
+        writer->batch = kept;
+        atomic_fetch_sub(&writer->depth, ended);
+}
+
+/* Appends up to BATCH_MAX queued jobs to what is left of the batch. */
+static void take(struct tk_writer *writer) {
+        struct tk_job **tail = &writer->batch;
+        unsigned n = 0;
+        for (; *tail; tail = &(*tail)->next)
+                n++;
+        while (writer->head && n++ < BATCH_MAX) {
+                *tail = writer->head;
+                writer->head = writer->head->next;
+                tail = &(*tail)->next;
+                *tail = NULL;
+        }
+        if (!writer->head)
+                writer->tail = &writer->head;
+}
+
+static void wait_retry(struct tk_writer *writer) {
+        struct timespec until;
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_nsec += RETRY_MS * 1000000L;
+        until.tv_sec += until.tv_nsec / 1000000000L;
+        until.tv_nsec %= 1000000000L;
+        /* New requests wake it early and are answered; the debts are tried again with them. */
+        (void)pthread_cond_timedwait(&writer->wake, &writer->mutex, &until);
+}
+
+static void drop_debts(struct tk_writer *writer, enum tk_err fault) {
+        for (struct tk_job *job = writer->batch; job; job = job->next) {
+                tk_log(TK_ERROR, "writer", "a post could not be stored before the end: %s",
+                       tk_err_text(fault));
+                job->must_land = false;
+        }
+        settle_batch(writer, fault);
+}
+
+static void run_batch(struct tk_writer *writer, bool stopping) {
+        enum tk_err fault = apply_batch(writer);
+        bool was = atomic_exchange(&writer->failing, fault != TK_OK);
+        if (fault != TK_OK && !was)
+                tk_log(TK_ERROR, "writer", "the store refuses writes: %s; no money is held until it recovers",
+                       tk_err_text(fault));
+        if (fault == TK_OK && was)
+                tk_log(TK_INFO, "writer", "the store takes writes again");
+        settle_batch(writer, fault);
+        if (fault != TK_OK && stopping && writer->batch)
+                drop_debts(writer, fault);
+}
+
+static void *writer_main(void *arg) {
+        struct tk_writer *writer = arg;
+        writer->self = pthread_self();
+        for (;;) {
+                pthread_mutex_lock(&writer->mutex);
+                if (writer->batch && !writer->stopping)
+                        wait_retry(writer);
+                while (!writer->head && !writer->batch && !writer->stopping)
+                        pthread_cond_wait(&writer->wake, &writer->mutex);
+                take(writer);
+                bool stopping = writer->stopping;
+                pthread_mutex_unlock(&writer->mutex);
+                if (!writer->batch && stopping)
+                        return NULL;
+                run_batch(writer, stopping);
+        }
+}
+
+enum tk_err tk_writer_open(struct tk_store *store, struct tk_writer **out) {
+        struct tk_writer *writer = calloc(1, sizeof *writer);
+        pthread_condattr_t attr;
+        *out = NULL;
+        if (!writer)
+                return TK_E_NO_MEMORY;
+        writer->store = store;
+        writer->tail = &writer->head;
+        pthread_mutex_init(&writer->mutex, NULL);
+        pthread_condattr_init(&attr);
+        pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+        pthread_cond_init(&writer->wake, &attr);
+        pthread_condattr_destroy(&attr);
+        if (pthread_create(&writer->thread, NULL, writer_main, writer) != 0) {
+                free(writer);
+                return TK_E_NO_MEMORY;
+        }
+        *out = writer;
+        return TK_OK;
+}
+
+void tk_writer_close(struct tk_writer **writer) {
+        struct tk_writer *w = *writer;
+        if (!w)
+                return;
+        pthread_mutex_lock(&w->mutex);
+        w->stopping = true;
+        pthread_cond_signal(&w->wake);
+        pthread_mutex_unlock(&w->mutex);
+        pthread_join(w->thread, NULL);
+        MUST(!w->head && !w->batch);
+        pthread_cond_destroy(&w->wake);
+        pthread_mutex_destroy(&w->mutex);
+        free(w);
+        *writer = NULL;
+}
