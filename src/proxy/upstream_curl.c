@@ -1,0 +1,738 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * upstream, by libcurl's multi interface.
+ *
+ *   owner's loop ── watches ──► epoll fd ──┬── curl's sockets      (socket callback adds, changes, removes)
+ *                                          └── one timerfd         (curl's timer, our deadlines, "run soon")
+ *
+ * Everything happens in tk_upstream_run(): births, sockets, curl's timer, resumed fetches, finished
+ * ones, deadlines, burials. So no callback ever runs inside another call of ours, and curl is
+ * never entered from its own callbacks: starting, resuming and cancelling there only leave a mark.
+ *
+ *   waiting ──► live ──► dead      waiting: not yet with curl   live: with curl
+ *      └────────────────►┘         dead: no callback any more; freed at the end of the run
+ *
+ * Decisions and their price:
+ *  - A request with a body is sent at most once. The library repeats a request by itself when a pooled
+ *    connection dies without an answer; for a call that costs money that could pay twice, so the
+ *    repetition is refused unless nothing had been sent. Price: the rare race with a provider that
+ *    closes an idle connection at that very moment ends as BROKEN.
+ *  - HTTP/2 is spoken where TLS agrees on it, but one stream a connection: in this line of the library
+ *    a paused stream blocks the others on its connection, so one slow client would stall many.
+ *  - Deadlines are looked at lazily: a scan of all live fetches when the earliest one may have passed.
+ *    They mostly move later, so scans are rare.
+ *  - Nothing comes from the environment: no proxy, no netrc, no cookies, no redirects. The framing of the
+ *    request is ours: hop-by-hop fields that the caller passes are not sent.
+ *  - Closing does not wait for a name look-up under way; its thread ends by itself.
+ */
+#include "proxy/upstream.h"
+
+#include "proxy/fetch_head.h"
+#include "rt/clock.h"
+#include "rt/log.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#define NEVER                 INT64_MAX
+#define EVENTS_PER_RUN        64
+#define SPARE_MAX             64u  /* easy handles kept for the next fetches: setting one up costs */
+#define IDLE_CONNECTIONS_MAX  512L /* kept for reuse, per instance */
+#define IDLE_CONNECTION_S     50L  /* below the minute after which many servers hang up */
+#define CONNECT_MS_DEFAULT    5000u
+#define FIRST_BYTE_MS_DEFAULT 600000u
+#define IDLE_MS_DEFAULT       120000u
+
+#define FETCH_MAGIC 0x7f5ec41dU
+
+LIST_HEAD(fetch_list, tk_fetch);
+
+struct tk_fetch {
+        unsigned magic;
+        struct tk_upstream *up;
+        CURL *easy;
+        struct curl_slist *lines;
+        char *body;
+        size_t body_len;
+        unsigned first_byte_ms, idle_ms;
+        int64_t due_ms; /* NEVER while paused */
+        struct tk_fetch_head head;
+        bool sent_once;            /* may not be repeated */
+        bool added;                /* with curl */
+        bool paused;               /* the caller's wish */
+        bool held;                 /* curl holds a piece that we did not take */
+        bool waking;               /* in up->wake */
+        bool dead;                 /* ended or cancelled */
+        const char *broken;        /* why we ourselves broke it off, static */
+        LIST_ENTRY(tk_fetch) link; /* up->waiting, up->live or up->dead */
+        LIST_ENTRY(tk_fetch) wake;
+        char error[CURL_ERROR_SIZE];
+        void (*on_head)(void *ctx, int status, const struct tk_fetch_header *headers, unsigned headers_nr);
+        void (*on_data)(void *ctx, struct tk_str piece);
+        void (*on_end)(void *ctx, enum tk_fetch_end end, const char *why);
+        void *ctx;
+};
+
+struct tk_upstream {
+        CURLM *multi;
+        int epoll_fd, timer_fd;
+        int64_t now_ms;   /* monotonic; fresh at the start of each outside call */
+        int64_t curl_ms;  /* when curl wants to be called */
+        int64_t check_ms; /* no live deadline is earlier */
+        int64_t alarm_ms; /* the timerfd is set for then */
+        bool soon;        /* run again at once */
+        bool running;
+        struct fetch_list waiting, live, dead, wake;
+        CURL *spare[SPARE_MAX];
+        unsigned spare_nr;
+};
+
+/* NULL: the system's trust store. The tests put their own authority here. */
+static const char *trust_file;
+
+/* ---- the timerfd ---- */
+
+/* Sets the alarm if it must ring earlier than it would: one that rings too early only costs a turn. */
+static void set_alarm(struct tk_upstream *up) {
+        int64_t due = up->curl_ms < up->check_ms ? up->curl_ms : up->check_ms;
+        if (up->soon)
+                due = up->now_ms;
+        if (due >= up->alarm_ms)
+                return;
+        int64_t in = due > up->now_ms ? due - up->now_ms : 0;
+        struct itimerspec spec = {.it_value = {.tv_sec = in / 1000, .tv_nsec = in % 1000 * 1000000}};
+        if (in == 0)
+                spec.it_value.tv_nsec = 1; /* Zero would switch it off. */
+        MUST(timerfd_settime(up->timer_fd, 0, &spec, NULL) == 0);
+        up->alarm_ms = due;
+}
+
+static void run_soon(struct tk_upstream *up) {
+        up->soon = true;
+        if (!up->running) {
+                up->now_ms = tk_clock_mono_ms();
+                set_alarm(up);
+        }
+}
+
+static void set_due(struct tk_fetch *fetch, int64_t due_ms) {
+        fetch->due_ms = due_ms;
+        if (due_ms < fetch->up->check_ms)
+                fetch->up->check_ms = due_ms;
+}
+
+/* ---- curl's callbacks ---- */
+
+static int on_timer(CURLM *multi, long timeout_ms, void *ctx) {
+        struct tk_upstream *up = ctx;
+        TK_UNUSED(multi);
+        up->curl_ms = timeout_ms < 0 ? NEVER : up->now_ms + timeout_ms;
+        return 0;
+}
+
+static int on_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *known) {
+        struct tk_upstream *up = ctx;
+        struct epoll_event event = {.data.fd = fd};
+        TK_UNUSED(easy);
+        if (what == CURL_POLL_REMOVE) {
+                epoll_ctl(up->epoll_fd, EPOLL_CTL_DEL, fd, NULL); /* Already closed is as good. */
+                return 0;
+        }
+        if (what & CURL_POLL_IN)
+                event.events |= EPOLLIN;
+        if (what & CURL_POLL_OUT)
+                event.events |= EPOLLOUT;
+        int rc = epoll_ctl(up->epoll_fd, known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event);
+        if (rc != 0 && (errno == ENOENT || errno == EEXIST))
+                rc = epoll_ctl(up->epoll_fd, errno == EEXIST ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event);
+        if (rc != 0) /* The deadline of the fetch ends it. */
+                tk_log(TK_ERROR, "upstream", "cannot watch a socket: %s", strerror(errno));
+        else if (!known)
+                curl_multi_assign(up->multi, fd, up);
+        return 0;
+}
+
+static curl_socket_t open_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *to) {
+        TK_UNUSED(ctx);
+        TK_UNUSED(purpose);
+        return socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
+}
+
+/* Just before the request goes out on a connection; a second time means that curl repeats it. */
+static int on_request(void *ctx, char *to, char *from, int to_port, int from_port) {
+        struct tk_fetch *fetch = ctx;
+        long sent = 0;
+        TK_UNUSED(to);
+        TK_UNUSED(from);
+        TK_UNUSED(to_port);
+        TK_UNUSED(from_port);
+        if (!fetch->sent_once)
+                return CURL_PREREQFUNC_OK;
+        if (curl_easy_getinfo(fetch->easy, CURLINFO_REQUEST_SIZE, &sent) == CURLE_OK && sent == 0)
+                return CURL_PREREQFUNC_OK;
+        fetch->broken = "the connection closed without an answer";
+        return CURL_PREREQFUNC_ABORT;
+}
+
+static size_t on_header(char *at, size_t size, size_t nr, void *ctx) {
+        struct tk_fetch *fetch = ctx;
+        struct tk_fetch_header list[TK_FETCH_HEADERS_MAX];
+        size_t n = size * nr;
+        if (fetch->dead || fetch->broken)
+                return 0;
+        switch (tk_fetch_head_line(&fetch->head, (struct tk_str){at, n})) {
+        case TK_FETCH_HEAD_MORE:
+                return n;
+        case TK_FETCH_HEAD_BAD:
+                fetch->broken = fetch->head.why;
+                return 0;
+        case TK_FETCH_HEAD_NO_MEMORY:
+                return 0;
+        case TK_FETCH_HEAD_DONE:
+                break;
+        }
+        set_due(fetch, fetch->paused ? NEVER : fetch->up->now_ms + fetch->idle_ms);
+        unsigned list_nr = tk_fetch_head_list(&fetch->head, list);
+        fetch->on_head(fetch->ctx, fetch->head.status, list, list_nr);
+        if (fetch->dead)
+                return 0;
+        tk_buf_free(&fetch->head.text); /* A stream may last for minutes; its head is no longer needed. */
+        return n;
+}
+
+static size_t on_body(char *at, size_t size, size_t nr, void *ctx) {
+        struct tk_fetch *fetch = ctx;
+        size_t n = size * nr;
+        if (fetch->dead)
+                return CURL_WRITEFUNC_ERROR;
+        if (!fetch->head.done) {
+                fetch->broken = "the answer has a body but no head";
+                return CURL_WRITEFUNC_ERROR;
+        }
+        if (fetch->paused) { /* curl keeps this piece and reads no further. */
+                fetch->held = true;
+                return CURL_WRITEFUNC_PAUSE;
+        }
+        if (n == 0)
+                return 0;
+        set_due(fetch, fetch->up->now_ms + fetch->idle_ms);
+        fetch->on_data(fetch->ctx, (struct tk_str){at, n});
+        return fetch->dead ? CURL_WRITEFUNC_ERROR : n;
+}
+
+/* ---- life of a fetch ---- */
+
+static void detach(struct tk_fetch *fetch) {
+        if (!fetch->added)
+                return;
+        fetch->added = false;
+        CURLMcode rc = curl_multi_remove_handle(fetch->up->multi, fetch->easy);
+        if (rc != CURLM_OK)
+                tk_log(TK_ERROR, "upstream", "cannot remove a transfer: %s", curl_multi_strerror(rc));
+}
+
+/* No callback runs after this. */
+static void kill_fetch(struct tk_fetch *fetch) {
+        MUST(!fetch->dead);
+        fetch->dead = true;
+        if (fetch->waking)
+                LIST_REMOVE(fetch, wake);
+        fetch->waking = false;
+        LIST_REMOVE(fetch, link);
+        LIST_INSERT_HEAD(&fetch->up->dead, fetch, link);
+}
+
+/* The lines hold the provider's secret, so they do not stay behind in freed memory. */
+static void free_lines(struct curl_slist *lines) {
+        for (struct curl_slist *line = lines; line; line = line->next)
+                explicit_bzero(line->data, strlen(line->data));
+        curl_slist_free_all(lines);
+}
+
+/* A spare handle must not point into the fetch that it served. */
+static void forget(CURL *easy) {
+        curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, NULL);
+        curl_easy_setopt(easy, CURLOPT_PRIVATE, NULL);
+        curl_easy_setopt(easy, CURLOPT_HTTPHEADER, NULL);
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDS, NULL);
+}
+
+static void free_fetch(struct tk_fetch *fetch) {
+        struct tk_upstream *up = fetch->up;
+        MUST(fetch->magic == FETCH_MAGIC);
+        MUST(!fetch->added);
+        if (fetch->easy && !fetch->held && up->spare_nr < SPARE_MAX) {
+                forget(fetch->easy);
+                up->spare[up->spare_nr++] = fetch->easy;
+        } else if (fetch->easy) {
+                curl_easy_cleanup(fetch->easy);
+        }
+        tk_fetch_head_free(&fetch->head);
+        free_lines(fetch->lines);
+        free(fetch->body);
+        fetch->magic = 0;
+        free(fetch);
+}
+
+static void bury(struct tk_upstream *up) {
+        struct tk_fetch *fetch;
+        while ((fetch = LIST_FIRST(&up->dead))) {
+                LIST_REMOVE(fetch, link);
+                detach(fetch);
+                free_fetch(fetch);
+        }
+}
+
+/* Tells the caller, who may do anything in there but touch this fetch again. */
+static void end_fetch(struct tk_fetch *fetch, enum tk_fetch_end end, const char *why) {
+        detach(fetch);
+        kill_fetch(fetch);
+        fetch->on_end(fetch->ctx, end, why);
+}
+
+static void finish(struct tk_fetch *fetch, CURLcode result) {
+        const char *why = fetch->error[0] ? fetch->error : curl_easy_strerror(result);
+        long sent = 0;
+        if (curl_easy_getinfo(fetch->easy, CURLINFO_REQUEST_SIZE, &sent) != CURLE_OK)
+                sent = 1;
+        if (fetch->broken)
+                end_fetch(fetch, TK_FETCH_BROKEN, fetch->broken);
+        else if (result == CURLE_OK && fetch->head.done)
+                end_fetch(fetch, TK_FETCH_WHOLE, "");
+        else if (result == CURLE_OK)
+                end_fetch(fetch, TK_FETCH_BROKEN, "the connection closed within the head of the answer");
+        else if (result == CURLE_OPERATION_TIMEDOUT)
+                end_fetch(fetch, TK_FETCH_TIMEOUT, why);
+        else if (!tk_buf_ok(&fetch->head.text))
+                end_fetch(fetch, TK_FETCH_NO_MEMORY, "out of memory");
+        else if (result == CURLE_OUT_OF_MEMORY && sent &&
+                 !fetch->head.done) /* Its word for a line over 100 KiB. */
+                end_fetch(fetch, TK_FETCH_BROKEN, "the head of the answer is too large");
+        else if (result == CURLE_OUT_OF_MEMORY)
+                end_fetch(fetch, TK_FETCH_NO_MEMORY, why);
+        else
+                end_fetch(fetch, sent ? TK_FETCH_BROKEN : TK_FETCH_NO_CONNECT, why);
+}
+
+static enum tk_err add(struct tk_fetch *fetch) {
+        struct tk_upstream *up = fetch->up;
+        CURLMcode rc = curl_multi_add_handle(up->multi, fetch->easy);
+        if (rc != CURLM_OK)
+                return TK_E_NO_MEMORY;
+        fetch->added = true;
+        LIST_REMOVE(fetch, link);
+        LIST_INSERT_HEAD(&up->live, fetch, link);
+        set_due(fetch, up->now_ms + fetch->first_byte_ms);
+        return TK_OK;
+}
+
+/* ---- one run ---- */
+
+static bool poll_sockets(struct tk_upstream *up) {
+        struct epoll_event events[EVENTS_PER_RUN];
+        int running, nr = epoll_wait(up->epoll_fd, events, EVENTS_PER_RUN, 0);
+        for (int i = 0; i < nr; i++) {
+                if (events[i].data.fd == up->timer_fd) {
+                        uint64_t rings;
+                        if (read(up->timer_fd, &rings, sizeof rings) == (ssize_t)sizeof rings)
+                                up->alarm_ms = NEVER;
+                        continue;
+                }
+                int mask = 0;
+                if (events[i].events & EPOLLIN)
+                        mask |= CURL_CSELECT_IN;
+                if (events[i].events & EPOLLOUT)
+                        mask |= CURL_CSELECT_OUT;
+                if (events[i].events & (EPOLLERR | EPOLLHUP))
+                        mask |= CURL_CSELECT_IN | CURL_CSELECT_ERR;
+                curl_multi_socket_action(up->multi, events[i].data.fd, mask, &running);
+        }
+        if (up->curl_ms <= up->now_ms) {
+                up->curl_ms = NEVER; /* curl sets it again if there is more to do. */
+                curl_multi_socket_action(up->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+        }
+        return nr < EVENTS_PER_RUN;
+}
+
+static void wake_resumed(struct tk_upstream *up) {
+        struct tk_fetch *fetch;
+        while ((fetch = LIST_FIRST(&up->wake))) {
+                LIST_REMOVE(fetch, wake);
+                fetch->waking = false;
+                if (fetch->paused || !fetch->held)
+                        continue;
+                fetch->held = false;
+                CURLcode rc = curl_easy_pause(fetch->easy, CURLPAUSE_CONT); /* Calls on_body(). */
+                if (rc != CURLE_OK && !fetch->dead)
+                        finish(fetch, rc);
+        }
+}
+
+static void reap(struct tk_upstream *up) {
+        CURLMsg *msg;
+        int left;
+        while ((msg = curl_multi_info_read(up->multi, &left))) {
+                char *private = NULL;
+                CURLcode result = msg->data.result;
+                if (msg->msg != CURLMSG_DONE)
+                        continue;
+                if (curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &private) != CURLE_OK)
+                        continue;
+                struct tk_fetch *fetch = (struct tk_fetch *)private;
+                MUST(fetch && fetch->magic == FETCH_MAGIC);
+                if (!fetch->dead)
+                        finish(fetch, result);
+        }
+}
+
+static void expire(struct tk_upstream *up) {
+        struct fetch_list late = LIST_HEAD_INITIALIZER(late);
+        struct tk_fetch *fetch, *next;
+        if (up->now_ms < up->check_ms)
+                return;
+        up->check_ms = NEVER;
+        for (fetch = LIST_FIRST(&up->live); fetch; fetch = next) {
+                next = LIST_NEXT(fetch, link);
+                if (fetch->due_ms > up->now_ms) {
+                        set_due(fetch, fetch->due_ms);
+                        continue;
+                }
+                LIST_REMOVE(fetch, link);
+                LIST_INSERT_HEAD(&late, fetch, link);
+        }
+        /* A callback may cancel others that are late: they leave the list by that. */
+        while ((fetch = LIST_FIRST(&late))) {
+                char why[64];
+                bool head = fetch->head.done;
+                snprintf(why, sizeof why, "no %s of the answer within %u ms", head ? "further piece" : "head",
+                         head ? fetch->idle_ms : fetch->first_byte_ms);
+                end_fetch(fetch, TK_FETCH_TIMEOUT, why);
+        }
+}
+
+static void add_waiting(struct tk_upstream *up) {
+        struct tk_fetch *fetch;
+        while ((fetch = LIST_FIRST(&up->waiting)))
+                if (add(fetch) != TK_OK)
+                        end_fetch(fetch, TK_FETCH_NO_MEMORY, "cannot start the transfer");
+}
+
+void tk_upstream_run(struct tk_upstream *up) {
+        MUST(!up->running);
+        up->running = true;
+        up->soon = false;
+        up->now_ms = tk_clock_mono_ms();
+        add_waiting(up);
+        bool all_polled = poll_sockets(up);
+        wake_resumed(up);
+        reap(up);
+        if (all_polled) /* Otherwise the piece that a deadline waits for may lie unread. */
+                expire(up);
+        bury(up);
+        up->running = false;
+        set_alarm(up);
+}
+
+/* ---- the instance ---- */
+
+static void global_init(void) {
+        /* TLS writes with plain write(2): a peer that is gone must be an error, not the end of the process.
+         */
+        struct sigaction old;
+        if (sigaction(SIGPIPE, NULL, &old) == 0 && old.sa_handler == SIG_DFL)
+                signal(SIGPIPE, SIG_IGN);
+        curl_global_init(CURL_GLOBAL_ALL);
+}
+
+static enum tk_err set_up_multi(struct tk_upstream *up) {
+        bool ok = true;
+        struct epoll_event event = {.events = EPOLLIN, .data.fd = up->timer_fd};
+        ok &= curl_multi_setopt(up->multi, CURLMOPT_SOCKETFUNCTION, on_socket) == CURLM_OK;
+        ok &= curl_multi_setopt(up->multi, CURLMOPT_SOCKETDATA, up) == CURLM_OK;
+        ok &= curl_multi_setopt(up->multi, CURLMOPT_TIMERFUNCTION, on_timer) == CURLM_OK;
+        ok &= curl_multi_setopt(up->multi, CURLMOPT_TIMERDATA, up) == CURLM_OK;
+        ok &= curl_multi_setopt(up->multi, CURLMOPT_PIPELINING, CURLPIPE_NOTHING) == CURLM_OK;
+        ok &= curl_multi_setopt(up->multi, CURLMOPT_MAXCONNECTS, IDLE_CONNECTIONS_MAX) == CURLM_OK;
+        ok &= epoll_ctl(up->epoll_fd, EPOLL_CTL_ADD, up->timer_fd, &event) == 0;
+        return ok ? TK_OK : TK_E_IO;
+}
+
+enum tk_err tk_upstream_open(struct tk_upstream **out) {
+        static pthread_once_t once = PTHREAD_ONCE_INIT;
+        *out = NULL;
+        pthread_once(&once, global_init);
+        struct tk_upstream *up = calloc(1, sizeof *up);
+        if (!up)
+                return TK_E_NO_MEMORY;
+        up->curl_ms = up->check_ms = up->alarm_ms = NEVER;
+        up->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+        up->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+        up->multi = curl_multi_init();
+        enum tk_err err = up->multi ? TK_OK : TK_E_NO_MEMORY;
+        if (err == TK_OK && (up->epoll_fd < 0 || up->timer_fd < 0))
+                err = TK_E_IO;
+        if (err == TK_OK)
+                err = set_up_multi(up);
+        if (err != TK_OK) {
+                tk_log(TK_ERROR, "upstream", "cannot open: %s", tk_err_text(err));
+                tk_upstream_close(&up);
+                return err;
+        }
+        *out = up;
+        return TK_OK;
+}
+
+static void kill_all(struct fetch_list *list) {
+        struct tk_fetch *fetch;
+        while ((fetch = LIST_FIRST(list)))
+                kill_fetch(fetch);
+}
+
+void tk_upstream_close(struct tk_upstream **up_p) {
+        struct tk_upstream *up = *up_p;
+        *up_p = NULL;
+        if (!up)
+                return;
+        MUST(!up->running);
+        kill_all(&up->waiting);
+        kill_all(&up->live);
+        bury(up);
+        while (up->spare_nr)
+                curl_easy_cleanup(up->spare[--up->spare_nr]);
+        if (up->multi)
+                curl_multi_cleanup(up->multi);
+        if (up->timer_fd >= 0)
+                close(up->timer_fd);
+        if (up->epoll_fd >= 0)
+                close(up->epoll_fd);
+        free(up);
+}
+
+int tk_upstream_fd(const struct tk_upstream *up) {
+        return up->epoll_fd;
+}
+
+/* ---- start ---- */
+
+/* What is the same for every fetch; a spare handle keeps it. */
+static CURL *new_easy(void) {
+        CURL *easy = curl_easy_init();
+        bool ok = true;
+        if (!easy)
+                return NULL;
+#define SET(option, value) ok &= curl_easy_setopt(easy, CURLOPT_##option, value) == CURLE_OK
+        SET(NOSIGNAL, 1L);
+        SET(PROTOCOLS_STR, "http,https");
+        SET(HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
+        SET(SSL_VERIFYPEER, 1L);
+        SET(SSL_VERIFYHOST, 2L);
+        SET(SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+        if (trust_file)
+                SET(CAINFO, trust_file);
+        SET(FOLLOWLOCATION, 0L);
+        SET(NETRC, (long)CURL_NETRC_IGNORED);
+        SET(PROXY, "");
+        SET(DISALLOW_USERNAME_IN_URL, 1L);
+        SET(HTTP_CONTENT_DECODING, 0L);
+        SET(PATH_AS_IS, 1L);
+        SET(USERAGENT, "tollkey/" TK_VERSION);
+        SET(MAXAGE_CONN, IDLE_CONNECTION_S);
+        SET(TCP_KEEPALIVE, 1L);
+        SET(QUICK_EXIT, 1L);
+        SET(OPENSOCKETFUNCTION, open_socket);
+        SET(PREREQFUNCTION, on_request);
+        SET(HEADERFUNCTION, on_header);
+        SET(WRITEFUNCTION, on_body);
+        if (ok)
+                return easy;
+        tk_log(TK_ERROR, "upstream", "the HTTP client library lacks an option that is needed");
+        curl_easy_cleanup(easy);
+        return NULL;
+}
+
+static bool set_request(struct tk_fetch *fetch, const struct tk_fetch_opt *opt) {
+        CURL *easy = fetch->easy;
+        struct tk_str method = tk_str_of(opt->method);
+        bool ok = true;
+        SET(PRIVATE, fetch);
+        SET(PREREQDATA, fetch);
+        SET(HEADERDATA, fetch);
+        SET(WRITEDATA, fetch);
+        SET(ERRORBUFFER, fetch->error);
+        SET(URL, opt->url);
+        SET(HTTPHEADER, fetch->lines);
+        SET(CONNECTTIMEOUT_MS, (long)(opt->connect_ms ? opt->connect_ms : CONNECT_MS_DEFAULT));
+        SET(HTTPGET, 1L); /* Undoes what the handle did before. */
+        SET(CUSTOMREQUEST, NULL);
+        if (tk_str_is(method, "HEAD")) {
+                SET(NOBODY, 1L);
+        } else if (fetch->body_len || tk_str_is(method, "POST")) {
+                SET(POST, 1L);
+                SET(POSTFIELDSIZE_LARGE, (curl_off_t)fetch->body_len);
+                SET(POSTFIELDS, fetch->body ? fetch->body : "");
+        }
+        if (!tk_str_is(method, "GET") && !tk_str_is(method, "HEAD") && !tk_str_is(method, "POST"))
+                SET(CUSTOMREQUEST, opt->method);
+#undef SET
+        return ok;
+}
+
+/* RFC 9110 section 7.6.1, and what would change the framing that is curl's to decide. */
+static bool hop_by_hop(struct tk_str name) {
+        static const char *const names[] = {"connection", "content-length",    "expect",
+                                            "keep-alive", "proxy-connection",  "te",
+                                            "trailer",    "transfer-encoding", "upgrade"};
+        for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+                if (tk_str_is_nocase(name, names[i]))
+                        return true;
+        return false;
+}
+
+static bool add_line(struct tk_fetch *fetch, const char *line) {
+        struct curl_slist *longer = curl_slist_append(fetch->lines, line);
+        if (!longer)
+                return false;
+        fetch->lines = longer;
+        return true;
+}
+
+static enum tk_err add_field(struct tk_fetch *fetch, const struct tk_fetch_header *header) {
+        struct tk_str name = tk_str_of(header->name);
+        if (!tk_fetch_token_ok(name) || !tk_fetch_value_ok(header->value))
+                return TK_E_SYNTAX;
+        if (hop_by_hop(name))
+                return TK_OK;
+        struct tk_buf line = TK_BUF(name.len + header->value.len + 3);
+        tk_buf_put(&line, name);
+        tk_buf_text(&line, header->value.len ? ": " : ";"); /* curl's way to say "empty". */
+        tk_buf_put(&line, header->value);
+        bool ok = tk_buf_ok(&line) && add_line(fetch, line.at);
+        if (line.at)
+                explicit_bzero(line.at, line.len);
+        tk_buf_free(&line);
+        return ok ? TK_OK : TK_E_NO_MEMORY;
+}
+
+static enum tk_err set_lines(struct tk_fetch *fetch, const struct tk_fetch_opt *opt) {
+        bool typed = false;
+        for (unsigned i = 0; i < opt->headers_nr; i++) {
+                enum tk_err err = add_field(fetch, &opt->headers[i]);
+                if (err != TK_OK)
+                        return err;
+                typed |= tk_str_is_nocase(tk_str_of(opt->headers[i].name), "content-type");
+        }
+        if (!add_line(fetch, "Expect:")) /* A line without a value suppresses curl's own. */
+                return TK_E_NO_MEMORY;
+        if (!typed && !add_line(fetch, "Content-Type:"))
+                return TK_E_NO_MEMORY;
+        return TK_OK;
+}
+
+static bool url_ok(const char *url) {
+        struct tk_str s = tk_str_of(url);
+        for (size_t i = 0; i < s.len; i++)
+                if ((unsigned char)s.at[i] <= ' ' || s.at[i] == 0x7F)
+                        return false;
+        return tk_str_is_nocase(tk_str_head(s, s.len < 7 ? s.len : 7), "http://") ||
+               tk_str_is_nocase(tk_str_head(s, s.len < 8 ? s.len : 8), "https://");
+}
+
+static enum tk_err fill(struct tk_fetch *fetch, const struct tk_fetch_opt *opt) {
+        struct tk_upstream *up = fetch->up;
+        struct tk_str method = tk_str_of(opt->method);
+        if (!url_ok(opt->url) || !tk_fetch_token_ok(method))
+                return TK_E_SYNTAX;
+        fetch->first_byte_ms = opt->first_byte_ms ? opt->first_byte_ms : FIRST_BYTE_MS_DEFAULT;
+        fetch->idle_ms = opt->idle_ms ? opt->idle_ms : IDLE_MS_DEFAULT;
+        fetch->sent_once = !tk_str_is(method, "GET") && !tk_str_is(method, "HEAD");
+        fetch->on_head = opt->on_head;
+        fetch->on_data = opt->on_data;
+        fetch->on_end = opt->on_end;
+        fetch->ctx = opt->ctx;
+        if (opt->body.len) {
+                fetch->body = malloc(opt->body.len);
+                if (!fetch->body)
+                        return TK_E_NO_MEMORY;
+                memcpy(fetch->body, opt->body.at, opt->body.len);
+                fetch->body_len = opt->body.len;
+        }
+        enum tk_err err = set_lines(fetch, opt);
+        if (err != TK_OK)
+                return err;
+        fetch->easy = up->spare_nr ? up->spare[--up->spare_nr] : new_easy();
+        return fetch->easy && set_request(fetch, opt) ? TK_OK : TK_E_NO_MEMORY;
+}
+
+enum tk_err tk_fetch_start(struct tk_upstream *up, const struct tk_fetch_opt *opt, struct tk_fetch **out) {
+        MUST(opt->url && opt->method);
+        MUST(opt->on_head && opt->on_data && opt->on_end);
+        MUST(IMPLIES(strcmp(opt->method, "GET") == 0 || strcmp(opt->method, "HEAD") == 0,
+                     opt->body.len == 0));
+        *out = NULL;
+        struct tk_fetch *fetch = calloc(1, sizeof *fetch);
+        if (!fetch)
+                return TK_E_NO_MEMORY;
+        fetch->magic = FETCH_MAGIC;
+        fetch->up = up;
+        fetch->due_ms = NEVER;
+        tk_fetch_head_init(&fetch->head);
+        enum tk_err err = fill(fetch, opt);
+        if (err != TK_OK) {
+                free_fetch(fetch);
+                return err;
+        }
+        LIST_INSERT_HEAD(&up->waiting, fetch, link);
+        run_soon(up); /* curl may not be entered from its own callbacks, so the run adds it. */
+        *out = fetch;
+        return TK_OK;
+}
+
+/* ---- pause, resume, cancel ---- */
+
+void tk_fetch_pause(struct tk_fetch *fetch) {
+        MUST(fetch->magic == FETCH_MAGIC && !fetch->dead);
+        fetch->paused = true;
+        if (fetch->head.done) /* How long the caller takes is not the provider's fault. */
+                fetch->due_ms = NEVER;
+}
+
+void tk_fetch_resume(struct tk_fetch *fetch) {
+        struct tk_upstream *up = fetch->up;
+        MUST(fetch->magic == FETCH_MAGIC && !fetch->dead);
+        if (!fetch->paused)
+                return;
+        fetch->paused = false;
+        if (fetch->held && !fetch->waking) {
+                LIST_INSERT_HEAD(&up->wake, fetch, wake);
+                fetch->waking = true;
+        }
+        run_soon(up); /* Also so that the new deadline gets its alarm. */
+        if (fetch->head.done)
+                set_due(fetch, up->now_ms + fetch->idle_ms);
+}
+
+void tk_fetch_cancel(struct tk_fetch **fetch_p) {
+        struct tk_fetch *fetch = *fetch_p;
+        *fetch_p = NULL;
+        if (!fetch || fetch->dead) /* Within its own on_end it is dead already, but not yet freed. */
+                return;
+        MUST(fetch->magic == FETCH_MAGIC);
+        struct tk_upstream *up = fetch->up;
+        kill_fetch(fetch);
+        if (!up->running) {
+                up->now_ms = tk_clock_mono_ms(); /* curl may set its timer while it lets go. */
+                bury(up);
+                set_alarm(up);
+        }
+}
