@@ -31,7 +31,7 @@ struct tk_reader;
 
 /* One finished call: the audit trail of the ledger. Append only. */
 struct tk_entry {
-        struct tk_id id;      /* the hold's id; a second entry with it is CONFLICT */
+        struct tk_id id; /* the hold's id; a second entry with it is CONFLICT */
         struct tk_id org;
         struct tk_id subject; /* the key */
         int64_t held_at_ms;   /* decides the windows */
@@ -44,9 +44,9 @@ struct tk_entry {
 };
 
 #define TK_ENTRY_ESTIMATED 1u /* the upstream reported no usage: tokens are our estimate */
-#define TK_ENTRY_GONE 2u      /* the client left before the end */
-#define TK_ENTRY_CUT 4u       /* cut at the bound of its hold */
-#define TK_ENTRY_BROKEN 8u    /* the upstream failed after it had begun to answer */
+#define TK_ENTRY_GONE      2u /* the client left before the end */
+#define TK_ENTRY_CUT       4u /* cut at the bound of its hold */
+#define TK_ENTRY_BROKEN    8u /* the upstream failed after it had begun to answer */
 
 /* What a node may spend without asking again: durable before anything is held against it. */
 struct tk_lease {
@@ -62,7 +62,7 @@ struct tk_lease {
  * and how to mend it. NEWER, SYNTAX (unknown engine), IO, CORRUPT, BUSY (another server has it).
  */
 TK_CHECKED enum tk_err tk_store_open(const char *url, struct tk_store **out, char *why, size_t why_size);
-void tk_store_close(struct tk_store **store); /* all readers closed before */
+void tk_store_close(struct tk_store **store);              /* all readers closed before */
 const char *tk_store_engine(const struct tk_store *store); /* "memory", "sqlite" */
 /* The organisation and workspace that exist from the first start. Constant after open. */
 struct tk_id tk_store_org(const struct tk_store *store);
@@ -114,8 +114,9 @@ typedef bool tk_key_each_f(const struct tk_key *key, void *ctx); /* false stops 
 TK_CHECKED enum tk_err tk_reader_key_list(struct tk_reader *reader, struct tk_id org, int64_t now_ms,
                                           struct tk_id after, unsigned limit, tk_key_each_f *each, void *ctx);
 /* Sum of usage in hours [from, to); INT64_MIN and INT64_MAX are open ends. OVERFLOW. */
-TK_CHECKED enum tk_err tk_reader_usage_sum(struct tk_reader *reader, struct tk_id subject, enum tk_meter meter,
-                                           int64_t from_hour, int64_t to_hour, int64_t *sum);
+TK_CHECKED enum tk_err tk_reader_usage_sum(struct tk_reader *reader, struct tk_id subject,
+                                           enum tk_meter meter, int64_t from_hour, int64_t to_hour,
+                                           int64_t *sum);
 
 typedef bool tk_entry_each_f(const struct tk_entry *entry, void *ctx);
 /* Entries of a subject (or, with the none id, of the organisation), newest first by posted_at_ms then id. */

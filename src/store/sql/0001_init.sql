@@ -1,0 +1,122 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+-- The first schema. Ids are 16-byte UUIDs of version 7, so that a b-tree over them grows at its end.
+-- Times are milliseconds of UTC since 1970, 0 where "never" is meant. Meters and window kinds are the
+-- numbers of core/meter.h and core/window.h. STRICT, so that a number that left 64 bits cannot slip in
+-- as a float.
+
+-- Small named settings. Names with a ':' are the store's own; callers cannot write them.
+CREATE TABLE meta (
+        name TEXT NOT NULL PRIMARY KEY,
+        value BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE org (
+        id BLOB NOT NULL PRIMARY KEY CHECK (length(id) = 16),
+        name TEXT NOT NULL,
+        created_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE workspace (
+        id BLOB NOT NULL PRIMARY KEY CHECK (length(id) = 16),
+        org BLOB NOT NULL REFERENCES org (id),
+        name TEXT NOT NULL,
+        created_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX workspace_by_org ON workspace (org);
+
+-- org and workspace are not foreign keys: a key may be stored on another shard than its organisation.
+CREATE TABLE api_key (
+        id BLOB NOT NULL PRIMARY KEY CHECK (length(id) = 16),
+        org BLOB NOT NULL CHECK (length(org) = 16),
+        workspace BLOB NOT NULL CHECK (length(workspace) = 16),
+        digest BLOB NOT NULL UNIQUE CHECK (length(digest) = 32),
+        last6 TEXT NOT NULL,
+        description TEXT NOT NULL,
+        kind INTEGER NOT NULL,
+        privacy INTEGER NOT NULL,
+        period INTEGER NOT NULL,
+        scopes BLOB NOT NULL CHECK (length(scopes) = 32),
+        created_ms INTEGER NOT NULL,
+        expires_ms INTEGER NOT NULL,
+        last_used_ms INTEGER NOT NULL,
+        revoked_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- The key list is a walk of this index, newest first, from the key after which a page begins. Revoked
+-- keys are not in it, and expired ones are passed over without reading their rows.
+CREATE INDEX api_key_by_age ON api_key (org, created_ms, id, expires_ms) WHERE revoked_ms = 0;
+
+-- cap is decimal text in the units that people use ("5", "0.01"), because it may exceed 63 bits.
+CREATE TABLE key_limit (
+        key BLOB NOT NULL REFERENCES api_key (id),
+        ordinal INTEGER NOT NULL,
+        meter INTEGER NOT NULL,
+        window_kind INTEGER NOT NULL,
+        window_days INTEGER NOT NULL,
+        window_anchor INTEGER NOT NULL,
+        cap TEXT NOT NULL,
+        PRIMARY KEY (key, ordinal)
+) STRICT, WITHOUT ROWID;
+
+-- One series per (subject, meter), at three spans: 0 the total (number 0), 1 the days, 2 the hours, both
+-- numbered from 1970. The meter is last, so that the rows which one post touches lie side by side.
+CREATE TABLE usage (
+        subject BLOB NOT NULL,
+        span INTEGER NOT NULL,
+        number INTEGER NOT NULL,
+        meter INTEGER NOT NULL,
+        amount INTEGER NOT NULL,
+        PRIMARY KEY (subject, span, number, meter)
+) STRICT, WITHOUT ROWID;
+
+-- The audit trail: appended to, never changed.
+CREATE TABLE entry (
+        id BLOB NOT NULL PRIMARY KEY,
+        org BLOB NOT NULL,
+        subject BLOB NOT NULL,
+        held_at_ms INTEGER NOT NULL,
+        posted_at_ms INTEGER NOT NULL,
+        model TEXT NOT NULL,
+        flags INTEGER NOT NULL,
+        input_tokens INTEGER NOT NULL,
+        output_tokens INTEGER NOT NULL,
+        cached_tokens INTEGER NOT NULL,
+        cache_write_tokens INTEGER NOT NULL,
+        due_usd INTEGER NOT NULL,
+        due_diem INTEGER NOT NULL,
+        due_vcu INTEGER NOT NULL,
+        due_requests INTEGER NOT NULL,
+        due_tokens INTEGER NOT NULL,
+        overrun_usd INTEGER NOT NULL,
+        overrun_diem INTEGER NOT NULL,
+        overrun_vcu INTEGER NOT NULL,
+        overrun_requests INTEGER NOT NULL,
+        overrun_tokens INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX entry_by_subject ON entry (subject, posted_at_ms, id);
+CREATE INDEX entry_by_org ON entry (org, posted_at_ms, id);
+
+CREATE TRIGGER entry_is_final BEFORE UPDATE ON entry
+BEGIN
+        SELECT RAISE(ABORT, 'an entry of the ledger is never changed');
+END;
+
+CREATE TABLE lease (
+        subject BLOB NOT NULL,
+        meter INTEGER NOT NULL,
+        window_kind INTEGER NOT NULL,
+        window_days INTEGER NOT NULL,
+        window_anchor INTEGER NOT NULL,
+        number INTEGER NOT NULL,
+        bound INTEGER NOT NULL,
+        PRIMARY KEY (subject, meter, window_kind, window_days, window_anchor, number)
+) STRICT, WITHOUT ROWID;
+
+-- Which key changed, in the order of the commits; AUTOINCREMENT, so that no number is ever used twice.
+CREATE TABLE change (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        key BLOB NOT NULL
+) STRICT;

@@ -1,0 +1,498 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The front of the store: picks the engine by name, keeps the order of calls, and validates each row on
+ * both sides of the border. Nothing that is wrong goes down, nothing that is damaged comes up.
+ *
+ * A row that a caller hands in wrong is refused (RANGE, SYNTAX, TOO_BIG) and logged, as the layers above
+ * should have refused it. A call out of order is a programmer's error. After a fault that cost the engine
+ * its transaction the batch is broken: everything in it answers with that fault until it is ended.
+ */
+#include "store/store.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "rt/clock.h"
+#include "rt/log.h"
+#include "rt/rand.h"
+#include "store/store_int.h"
+#include "store/store_memory.h"
+#include "store/store_sqlite.h"
+
+#define TIME_MS_MAX    INT64_C(253402300799999) /* 9999-12-31T23:59:59.999Z */
+#define HOUR_MAX       (INT64_C(1) << 40)       /* far beyond; so that hour arithmetic cannot overflow */
+#define COMMIT_SLOW_MS 1000
+#define ENTRY_FLAGS    (TK_ENTRY_ESTIMATED | TK_ENTRY_GONE | TK_ENTRY_CUT | TK_ENTRY_BROKEN)
+
+/* The one place that knows which engines exist. */
+static const struct tk_store_ops *const engines[] = {&tk_store_memory_ops, &tk_store_sqlite_ops};
+
+void tk_why_set(const struct tk_why *why, const char *fmt, ...) {
+        va_list args;
+        if (!why->size)
+                return;
+        va_start(args, fmt);
+        vsnprintf(why->at, why->size, fmt, args);
+        va_end(args);
+}
+
+static const struct tk_store_ops *engine_get(struct tk_str name) {
+        for (size_t i = 0; i < sizeof engines / sizeof *engines; i++)
+                if (tk_str_is(name, engines[i]->name))
+                        return engines[i];
+        return NULL;
+}
+
+static enum tk_err seed_make(struct tk_seed *seed, const struct tk_why *why) {
+        enum tk_err err = tk_rand_init();
+        if (err) {
+                tk_why_set(why, "the system gives no random bytes");
+                return err;
+        }
+        seed->now_ms = tk_clock_now_ms();
+        seed->org = tk_rand_id(seed->now_ms);
+        seed->workspace = tk_rand_id(seed->now_ms);
+        return TK_OK;
+}
+
+enum tk_err tk_store_open(const char *url, struct tk_store **out, char *why_at, size_t why_size) {
+        const struct tk_why why = {why_at, why_size};
+        const struct tk_str text = tk_str_of(url);
+        const size_t colon = tk_str_find(text, ':');
+        const struct tk_store_ops *ops = colon < text.len ? engine_get(tk_str_head(text, colon)) : NULL;
+        struct tk_store *store = NULL;
+        struct tk_seed seed;
+
+        *out = NULL;
+        tk_why_set(&why, "%s", "");
+        if (!ops) {
+                tk_why_set(&why,
+                           "store \"%.200s\": unknown kind of store; write \"sqlite:PATH\" or \"memory:\"",
+                           url ? url : "");
+                return TK_E_SYNTAX;
+        }
+        if (ops->wants_where != (text.len > colon + 1)) {
+                tk_why_set(&why, "store \"%.200s\": write \"%s:%s\"", url, ops->name,
+                           ops->wants_where ? "PATH" : "");
+                return TK_E_SYNTAX;
+        }
+        enum tk_err err = seed_make(&seed, &why);
+        if (!err)
+                err = ops->open(url + colon + 1, &seed, &store, &why);
+        if (err)
+                return err;
+        MUST(!tk_id_none(store->org) && !tk_id_none(store->workspace));
+        store->ops = ops;
+        *out = store;
+        return TK_OK;
+}
+
+void tk_store_close(struct tk_store **store) {
+        if (!*store)
+                return;
+        MUST(atomic_load(&(*store)->readers_nr) == 0);
+        (*store)->ops->close(*store);
+        *store = NULL;
+}
+
+const char *tk_store_engine(const struct tk_store *store) {
+        return store->ops->name;
+}
+
+struct tk_id tk_store_org(const struct tk_store *store) {
+        return store->org;
+}
+
+struct tk_id tk_store_workspace(const struct tk_store *store) {
+        return store->workspace;
+}
+
+/* ---- what may cross the border ---- */
+
+/* A refusal of a row on its way down: the caller has a gap, so it is told and logged. */
+static enum tk_err refuse(enum tk_err err, const char *what) {
+        tk_log(TK_ERROR, TK_STORE_AREA, "refused to write %s: %s", what, tk_err_text(err));
+        return err;
+}
+
+static enum tk_err damaged(const char *what, struct tk_id id) {
+        char text[TK_ID_TEXT_LEN + 1];
+        tk_id_text(id, text);
+        tk_log(TK_ERROR, TK_STORE_AREA, "%s %s is stored damaged and is not used", what, text);
+        return TK_E_CORRUPT;
+}
+
+static bool time_ok(int64_t ms) {
+        return ms >= 0 && ms <= TIME_MS_MAX;
+}
+
+static bool amounts_ok(const struct tk_amounts *amounts) {
+        for (int i = 0; i < TK_METER_NR; i++)
+                if (amounts->of[i] < 0)
+                        return false;
+        return true;
+}
+
+static bool tokens_ok(const struct tk_tokens *tokens) {
+        return tokens->input <= TK_TOKENS_MAX && tokens->output <= TK_TOKENS_MAX &&
+               tokens->cached <= TK_TOKENS_MAX && tokens->cache_write <= TK_TOKENS_MAX;
+}
+
+static bool entry_ok(const struct tk_entry *entry) {
+        const size_t model_len = strnlen(entry->model, sizeof entry->model);
+        return !tk_id_none(entry->id) && !tk_id_none(entry->org) && !tk_id_none(entry->subject) &&
+               time_ok(entry->held_at_ms) && time_ok(entry->posted_at_ms) &&
+               model_len < sizeof entry->model && tk_str_utf8_ok((struct tk_str){entry->model, model_len}) &&
+               tokens_ok(&entry->tokens) && amounts_ok(&entry->due) && amounts_ok(&entry->overrun) &&
+               !(entry->flags & ~ENTRY_FLAGS);
+}
+
+static bool lease_ok(const struct tk_lease *lease) {
+        return !tk_id_none(lease->subject) && (unsigned)lease->meter < TK_METER_NR &&
+               tk_window_spec_ok(lease->window) && lease->bound >= 0;
+}
+
+static bool meta_name_ok(const char *name) {
+        const size_t len = strnlen(name, TK_META_NAME_MAX + 1);
+        return len > 0 && len <= TK_META_NAME_MAX &&
+               strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_.") == len;
+}
+
+/* ---- the writer ---- */
+
+/* MUST be in a batch; the fault that broke it, if any. */
+static enum tk_err in_batch(const struct tk_store *store) {
+        MUST(store->batch != TK_BATCH_NONE);
+        return store->broken;
+}
+
+enum tk_err tk_store_begin(struct tk_store *store) {
+        MUST(store->batch == TK_BATCH_NONE);
+        store->broken = TK_OK;
+        enum tk_err err = store->ops->begin(store);
+        if (!err)
+                store->batch = TK_BATCH_OPEN;
+        return err;
+}
+
+void tk_store_rollback(struct tk_store *store) {
+        MUST(store->batch != TK_BATCH_NONE);
+        store->ops->rollback(store);
+        store->batch = TK_BATCH_NONE;
+        store->broken = TK_OK;
+}
+
+enum tk_err tk_store_commit(struct tk_store *store) {
+        const enum tk_err broken = in_batch(store);
+        MUST(store->batch == TK_BATCH_OPEN);
+        if (broken) {
+                tk_store_rollback(store);
+                return broken;
+        }
+        const int64_t start_ms = tk_clock_mono_ms();
+        enum tk_err err = store->ops->commit(store);
+        const int64_t took_ms = tk_clock_mono_ms() - start_ms;
+        if (took_ms >= COMMIT_SLOW_MS)
+                tk_log(TK_WARN, TK_STORE_AREA, "a commit took %lld ms: the disk is slow or overloaded",
+                       (long long)took_ms);
+        store->batch = TK_BATCH_NONE;
+        store->broken = TK_OK;
+        return err;
+}
+
+enum tk_err tk_store_mark(struct tk_store *store) {
+        const enum tk_err broken = in_batch(store);
+        MUST(store->batch == TK_BATCH_OPEN);
+        enum tk_err err = broken ? broken : store->ops->mark(store);
+        if (!err)
+                store->batch = TK_BATCH_MARKED;
+        return err;
+}
+
+enum tk_err tk_store_mark_keep(struct tk_store *store) {
+        const enum tk_err broken = in_batch(store);
+        MUST(store->batch == TK_BATCH_MARKED);
+        store->batch = TK_BATCH_OPEN;
+        return broken ? broken : store->ops->mark_keep(store);
+}
+
+enum tk_err tk_store_mark_undo(struct tk_store *store) {
+        const enum tk_err broken = in_batch(store);
+        MUST(store->batch == TK_BATCH_MARKED);
+        store->batch = TK_BATCH_OPEN;
+        return broken ? broken : store->ops->mark_undo(store);
+}
+
+enum tk_err tk_store_key_insert(struct tk_store *store, const struct tk_key *key) {
+        const enum tk_err broken = in_batch(store);
+        if (broken)
+                return broken;
+        if (!tk_key_ok(key))
+                return refuse(TK_E_RANGE, "a key");
+        return store->ops->key_insert(store, key);
+}
+
+enum tk_err tk_store_key_update(struct tk_store *store, const struct tk_key *key) {
+        const enum tk_err broken = in_batch(store);
+        if (broken)
+                return broken;
+        if (!tk_key_ok(key))
+                return refuse(TK_E_RANGE, "a key");
+        return store->ops->key_update(store, key);
+}
+
+enum tk_err tk_store_key_touch(struct tk_store *store, struct tk_id id, int64_t used_ms) {
+        const enum tk_err broken = in_batch(store);
+        if (broken)
+                return broken;
+        if (!time_ok(used_ms))
+                return refuse(TK_E_RANGE, "when a key was used");
+        return store->ops->key_touch(store, id, used_ms);
+}
+
+/* What an engine says is the key `id`: true, or damaged. */
+static enum tk_err key_check(const struct tk_key *key, struct tk_id id) {
+        return tk_id_eq(key->id, id) && tk_key_ok(key) ? TK_OK : damaged("key", id);
+}
+
+enum tk_err tk_store_key_get(struct tk_store *store, struct tk_id id, struct tk_key *out) {
+        const enum tk_err broken = in_batch(store);
+        if (broken)
+                return broken;
+        enum tk_err err = store->ops->key_get(store, id, out);
+        return err ? err : key_check(out, id);
+}
+
+enum tk_err tk_store_usage_add(struct tk_store *store, struct tk_id subject, enum tk_meter meter,
+                               int64_t hour, int64_t amount) {
+        const enum tk_err broken = in_batch(store);
+        if (broken)
+                return broken;
+        /* What was used is never taken back, so that no part of the series can exceed its total. */
+        if (tk_id_none(subject) || (unsigned)meter >= TK_METER_NR || hour < -HOUR_MAX || hour > HOUR_MAX ||
+            amount < 0)
+                return refuse(TK_E_RANGE, "usage");
+        return store->ops->usage_add(store, subject, meter, hour, amount);
+}
+
+enum tk_err tk_store_entry_add(struct tk_store *store, const struct tk_entry *entry) {
+        const enum tk_err broken = in_batch(store);
+        if (broken)
+                return broken;
+        if (!entry_ok(entry))
+                return refuse(TK_E_RANGE, "an entry");
+        return store->ops->entry_add(store, entry);
+}
+
+enum tk_err tk_store_lease_put(struct tk_store *store, const struct tk_lease *lease) {
+        const enum tk_err broken = in_batch(store);
+        if (broken)
+                return broken;
+        if (!lease_ok(lease))
+                return refuse(TK_E_RANGE, "a lease");
+        return store->ops->lease_put(store, lease);
+}
+
+enum tk_err tk_store_lease_drop(struct tk_store *store, const struct tk_lease *lease) {
+        const enum tk_err broken = in_batch(store);
+        if (broken)
+                return broken;
+        if (!lease_ok(lease))
+                return refuse(TK_E_RANGE, "a lease");
+        return store->ops->lease_drop(store, lease);
+}
+
+enum tk_err tk_store_meta_put(struct tk_store *store, const char *name, struct tk_str value) {
+        const enum tk_err broken = in_batch(store);
+        if (broken)
+                return broken;
+        if (!meta_name_ok(name))
+                return refuse(TK_E_SYNTAX, "the name of a setting");
+        if (value.len > TK_META_VALUE_MAX)
+                return refuse(TK_E_TOO_BIG, "a setting");
+        return store->ops->meta_put(store, name, value);
+}
+
+/* ---- readers ---- */
+
+enum tk_err tk_reader_open(struct tk_store *store, struct tk_reader **out) {
+        struct tk_reader *reader = NULL;
+        *out = NULL;
+        enum tk_err err = store->ops->reader_open(store, &reader);
+        if (err)
+                return err;
+        reader->store = store;
+        atomic_fetch_add(&store->readers_nr, 1);
+        *out = reader;
+        return TK_OK;
+}
+
+void tk_reader_close(struct tk_reader **reader) {
+        if (!*reader)
+                return;
+        struct tk_store *store = (*reader)->store;
+        store->ops->reader_close(*reader);
+        *reader = NULL;
+        const unsigned readers = atomic_fetch_sub(&store->readers_nr, 1);
+        MUST(readers > 0);
+}
+
+enum tk_err tk_reader_key_by_digest(struct tk_reader *reader, const uint8_t digest[32], struct tk_key *out) {
+        enum tk_err err = reader->store->ops->key_by_digest(reader, digest, out);
+        if (err)
+                return err;
+        return memcmp(out->digest, digest, sizeof out->digest) == 0 && tk_key_ok(out)
+                       ? TK_OK
+                       : damaged("key", out->id);
+}
+
+enum tk_err tk_reader_key_by_id(struct tk_reader *reader, struct tk_id id, struct tk_key *out) {
+        enum tk_err err = reader->store->ops->key_by_id(reader, id, out);
+        return err ? err : key_check(out, id);
+}
+
+/* One key list on its way up: what was asked, and the place of the last one in the order. */
+struct key_walk {
+        tk_key_each_f *each;
+        void *ctx;
+        struct tk_id org;
+        int64_t now_ms;
+        unsigned left;
+        bool begun;
+        int64_t last_ms;
+        struct tk_id last_id;
+        enum tk_err err;
+};
+
+static bool key_in_order(const struct key_walk *walk, const struct tk_key *key) {
+        if (!walk->begun || key->created_ms < walk->last_ms)
+                return true;
+        return key->created_ms == walk->last_ms && memcmp(key->id.b, walk->last_id.b, sizeof key->id.b) < 0;
+}
+
+static bool key_up(const struct tk_key *key, void *ctx) {
+        struct key_walk *walk = ctx;
+        if (!tk_key_ok(key) || !tk_id_eq(key->org, walk->org) || !tk_key_is_active(key, walk->now_ms) ||
+            !walk->left || !key_in_order(walk, key)) {
+                walk->err = damaged("key", key->id);
+                return false;
+        }
+        walk->left--;
+        walk->begun = true;
+        walk->last_ms = key->created_ms;
+        walk->last_id = key->id;
+        return walk->each(key, walk->ctx);
+}
+
+enum tk_err tk_reader_key_list(struct tk_reader *reader, struct tk_id org, int64_t now_ms, struct tk_id after,
+                               unsigned limit, tk_key_each_f *each, void *ctx) {
+        struct key_walk walk = {.each = each, .ctx = ctx, .org = org, .now_ms = now_ms, .left = limit};
+        enum tk_err err = reader->store->ops->key_list(reader, org, now_ms, after, limit, key_up, &walk);
+        return err ? err : walk.err;
+}
+
+enum tk_err tk_reader_usage_sum(struct tk_reader *reader, struct tk_id subject, enum tk_meter meter,
+                                int64_t from_hour, int64_t to_hour, int64_t *sum) {
+        MUST((unsigned)meter < TK_METER_NR);
+        *sum = 0;
+        if (from_hour >= to_hour)
+                return TK_OK;
+        /* Beyond HOUR_MAX nothing is stored, so an end out there is as good as open. */
+        if (from_hour < -HOUR_MAX)
+                from_hour = INT64_MIN;
+        if (to_hour > HOUR_MAX)
+                to_hour = INT64_MAX;
+        if (from_hour > HOUR_MAX || to_hour < -HOUR_MAX)
+                return TK_OK;
+        int64_t found = 0;
+        enum tk_err err = reader->store->ops->usage_sum(reader, subject, meter, from_hour, to_hour, &found);
+        if (err)
+                return err;
+        if (found < 0)
+                return damaged("usage of", subject);
+        *sum = found;
+        return TK_OK;
+}
+
+struct entry_walk {
+        tk_entry_each_f *each;
+        void *ctx;
+        struct tk_id org;
+        struct tk_id subject;
+        unsigned left;
+        enum tk_err err;
+};
+
+static bool entry_up(const struct tk_entry *entry, void *ctx) {
+        struct entry_walk *walk = ctx;
+        if (!entry_ok(entry) || !walk->left || !tk_id_eq(entry->org, walk->org) ||
+            !(tk_id_none(walk->subject) || tk_id_eq(entry->subject, walk->subject))) {
+                walk->err = damaged("entry", entry->id);
+                return false;
+        }
+        walk->left--;
+        return walk->each(entry, walk->ctx);
+}
+
+enum tk_err tk_reader_entry_list(struct tk_reader *reader, struct tk_id org, struct tk_id subject,
+                                 unsigned limit, tk_entry_each_f *each, void *ctx) {
+        struct entry_walk walk = {.each = each, .ctx = ctx, .org = org, .subject = subject, .left = limit};
+        enum tk_err err = reader->store->ops->entry_list(reader, org, subject, limit, entry_up, &walk);
+        return err ? err : walk.err;
+}
+
+struct lease_walk {
+        tk_lease_each_f *each;
+        void *ctx;
+        enum tk_err err;
+};
+
+static bool lease_up(const struct tk_lease *lease, void *ctx) {
+        struct lease_walk *walk = ctx;
+        if (!lease_ok(lease)) {
+                walk->err = damaged("lease of", lease->subject);
+                return false;
+        }
+        return walk->each(lease, walk->ctx);
+}
+
+enum tk_err tk_reader_lease_list(struct tk_reader *reader, tk_lease_each_f *each, void *ctx) {
+        struct lease_walk walk = {.each = each, .ctx = ctx};
+        enum tk_err err = reader->store->ops->lease_list(reader, lease_up, &walk);
+        return err ? err : walk.err;
+}
+
+struct change_walk {
+        tk_change_each_f *each;
+        void *ctx;
+        int64_t last;
+        enum tk_err err;
+};
+
+static bool change_up(int64_t seq, struct tk_id key, void *ctx) {
+        struct change_walk *walk = ctx;
+        if (seq <= walk->last || tk_id_none(key)) {
+                walk->err = damaged("change of key", key);
+                return false;
+        }
+        walk->last = seq;
+        return walk->each(seq, key, walk->ctx);
+}
+
+enum tk_err tk_reader_changes(struct tk_reader *reader, int64_t after, tk_change_each_f *each, void *ctx) {
+        struct change_walk walk = {.each = each, .ctx = ctx, .last = after < 0 ? 0 : after};
+        enum tk_err err = reader->store->ops->changes(reader, walk.last, change_up, &walk);
+        return err ? err : walk.err;
+}
+
+enum tk_err tk_reader_change_last(struct tk_reader *reader, int64_t *seq) {
+        *seq = 0;
+        return reader->store->ops->change_last(reader, seq);
+}
+
+enum tk_err tk_reader_meta_get(struct tk_reader *reader, const char *name, char *out, size_t size) {
+        MUST(size > 0);
+        out[0] = '\0';
+        return meta_name_ok(name) ? reader->store->ops->meta_get(reader, name, out, size) : TK_E_NOT_FOUND;
+}

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The memory engine: the contract of store.h in the plainest form that keeps it. It is what the SQLite
+ * engine is compared with, so it shares no idea with it: usage is a list of hours that is summed, a list is
+ * a sorted array, a batch is a list of operations that is replayed.
+ */
+#include "store/store_memory.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "rt/log.h"
+#include "store/store_memory_int.h"
+
+/* ---- look-ups ---- */
+
+uint64_t tk_memory_id_hash(struct tk_id id) {
+        return tk_map_hash(id.b, sizeof id.b, 0);
+}
+
+uint64_t tk_memory_digest_hash(const uint8_t digest[32]) {
+        return tk_map_hash(digest, 32, 0);
+}
+
+uint64_t tk_memory_series_hash(struct tk_id subject, enum tk_meter meter) {
+        return tk_map_hash(subject.b, sizeof subject.b, (uint64_t)meter + 1);
+}
+
+static bool key_is_id(const void *item, const void *id) {
+        return memcmp(((const struct tk_key *)item)->id.b, id, sizeof(struct tk_id)) == 0;
+}
+
+static bool key_is_digest(const void *item, const void *digest) {
+        return memcmp(((const struct tk_key *)item)->digest, digest, 32) == 0;
+}
+
+static bool series_is(const void *item, const void *name) {
+        const struct tk_memory_series *a = item, *b = name;
+        return a->meter == b->meter && tk_id_eq(a->subject, b->subject);
+}
+
+static bool entry_is_id(const void *item, const void *id) {
+        return memcmp(((const struct tk_entry *)item)->id.b, id, sizeof(struct tk_id)) == 0;
+}
+
+struct tk_key *tk_memory_key_get(const struct tk_memory_store *store, struct tk_id id) {
+        return tk_map_get(&store->keys_by_id, tk_memory_id_hash(id), key_is_id, id.b);
+}
+
+struct tk_key *tk_memory_key_get_digest(const struct tk_memory_store *store, const uint8_t digest[32]) {
+        return tk_map_get(&store->keys_by_digest, tk_memory_digest_hash(digest), key_is_digest, digest);
+}
+
+struct tk_memory_series *tk_memory_series_get(const struct tk_memory_store *store, struct tk_id subject,
+                                              enum tk_meter meter) {
+        const struct tk_memory_series name = {.subject = subject, .meter = meter};
+        return tk_map_get(&store->series_map, tk_memory_series_hash(subject, meter), series_is, &name);
+}
+
+struct tk_entry *tk_memory_entry_get(const struct tk_memory_store *store, struct tk_id id) {
+        return tk_map_get(&store->entries_by_id, tk_memory_id_hash(id), entry_is_id, id.b);
+}
+
+int tk_memory_order(int64_t a_ms, struct tk_id a, int64_t b_ms, struct tk_id b) {
+        if (a_ms != b_ms)
+                return a_ms < b_ms ? -1 : 1;
+        return memcmp(a.b, b.b, sizeof a.b);
+}
+
+bool tk_memory_grow(void *array, size_t *size, size_t nr, size_t more, size_t item) {
+        size_t want = *size ? *size : 16;
+        void *at;
+        if (nr + more <= *size)
+                return true;
+        if (more > SIZE_MAX / 4 / item - nr)
+                return false;
+        while (want < nr + more)
+                want *= 2;
+        memcpy(&at, array, sizeof at);
+        at = realloc(at, want * item);
+        if (!at)
+                return false;
+        memcpy(array, &at, sizeof at);
+        *size = want;
+        return true;
+}
+
+/* ---- open and close ---- */
+
+static enum tk_err open_store(const char *where, const struct tk_seed *seed, struct tk_store **out,
+                              const struct tk_why *why) {
+        struct tk_memory_store *store = calloc(1, sizeof *store);
+        TK_UNUSED(where);
+        if (!store || pthread_rwlock_init(&store->lock, NULL) != 0) {
+                free(store);
+                tk_why_set(why, "out of memory");
+                return TK_E_NO_MEMORY;
+        }
+        store->base.org = seed->org;
+        store->base.workspace = seed->workspace;
+        *out = &store->base;
+        return TK_OK;
+}
+
+static void close_store(struct tk_store *base) {
+        struct tk_memory_store *store = tk_memory_of(base);
+        tk_memory_batch_cut(&store->batch, 0);
+        free(store->batch.ops);
+        for (size_t i = 0; i < store->keys_nr; i++)
+                free(store->keys[i]);
+        for (size_t i = 0; i < store->series_nr; i++) {
+                free(store->series[i]->hours);
+                free(store->series[i]);
+        }
+        for (size_t i = 0; i < store->entries_nr; i++)
+                free(store->entries[i]);
+        for (size_t i = 0; i < store->metas_nr; i++)
+                free(store->metas[i]);
+        free(store->keys);
+        free(store->series);
+        free(store->entries);
+        free(store->leases);
+        free(store->metas);
+        free(store->changes);
+        tk_map_free(&store->keys_by_id);
+        tk_map_free(&store->keys_by_digest);
+        tk_map_free(&store->series_map);
+        tk_map_free(&store->entries_by_id);
+        pthread_rwlock_destroy(&store->lock);
+        free(store);
+}
+
+/* ---- the batch as a whole ---- */
+
+static enum tk_err begin(struct tk_store *base) {
+        MUST(tk_memory_of(base)->batch.nr == 0);
+        return TK_OK;
+}
+
+static void rollback(struct tk_store *base) {
+        tk_memory_batch_cut(&tk_memory_of(base)->batch, 0);
+}
+
+static enum tk_err commit(struct tk_store *base) {
+        struct tk_memory_store *store = tk_memory_of(base);
+        pthread_rwlock_wrlock(&store->lock);
+        enum tk_err err = tk_memory_apply(store);
+        pthread_rwlock_unlock(&store->lock);
+        if (err) {
+                tk_log(TK_ERROR, TK_STORE_AREA, "%s while committing", tk_err_text(err));
+                rollback(base);
+        }
+        return err;
+}
+
+static enum tk_err mark(struct tk_store *base) {
+        struct tk_memory_batch *batch = &tk_memory_of(base)->batch;
+        batch->mark = batch->nr;
+        return TK_OK;
+}
+
+static enum tk_err mark_keep(struct tk_store *base) {
+        TK_UNUSED(base);
+        return TK_OK;
+}
+
+static enum tk_err mark_undo(struct tk_store *base) {
+        struct tk_memory_batch *batch = &tk_memory_of(base)->batch;
+        tk_memory_batch_cut(batch, batch->mark);
+        return TK_OK;
+}
+
+const struct tk_store_ops tk_store_memory_ops = {
+        .name = "memory",
+        .wants_where = false,
+        .open = open_store,
+        .close = close_store,
+        .begin = begin,
+        .commit = commit,
+        .rollback = rollback,
+        .mark = mark,
+        .mark_keep = mark_keep,
+        .mark_undo = mark_undo,
+        .key_insert = tk_memory_key_insert,
+        .key_update = tk_memory_key_update,
+        .key_touch = tk_memory_key_touch,
+        .key_get = tk_memory_batch_key_get,
+        .usage_add = tk_memory_usage_add,
+        .entry_add = tk_memory_entry_add,
+        .lease_put = tk_memory_lease_put,
+        .lease_drop = tk_memory_lease_drop,
+        .meta_put = tk_memory_meta_put,
+        .reader_open = tk_memory_reader_open,
+        .reader_close = tk_memory_reader_close,
+        .key_by_digest = tk_memory_reader_key_by_digest,
+        .key_by_id = tk_memory_reader_key_by_id,
+        .key_list = tk_memory_reader_key_list,
+        .usage_sum = tk_memory_reader_usage_sum,
+        .entry_list = tk_memory_reader_entry_list,
+        .lease_list = tk_memory_reader_lease_list,
+        .changes = tk_memory_reader_changes,
+        .change_last = tk_memory_reader_change_last,
+        .meta_get = tk_memory_reader_meta_get,
+};

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A batch becomes state. First room is made for everything in it, which may fail and changes nothing that
+ * a reader could see; then every operation is applied, which cannot fail. The caller holds the write lock.
+ */
+#include "store/store_memory_int.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- room ---- */
+
+static struct tk_memory_series *series_make(struct tk_memory_store *store, struct tk_id subject,
+                                            enum tk_meter meter) {
+        if (!tk_map_reserve(&store->series_map, 1) ||
+            !tk_memory_grow(&store->series, &store->series_size, store->series_nr, 1, sizeof *store->series))
+                return NULL;
+        struct tk_memory_series *series = calloc(1, sizeof *series);
+        if (!series)
+                return NULL;
+        series->subject = subject;
+        series->meter = meter;
+        store->series[store->series_nr++] = series;
+        tk_map_put(&store->series_map, tk_memory_series_hash(subject, meter), series);
+        return series;
+}
+
+/* A series that stays empty because the commit fails later reads like none. */
+static bool usage_room(struct tk_memory_store *store, const struct tk_memory_op *op) {
+        struct tk_memory_series *series = tk_memory_series_get(store, op->usage.subject, op->usage.meter);
+        if (!series)
+                series = series_make(store, op->usage.subject, op->usage.meter);
+        if (!series || !tk_memory_grow(&series->hours, &series->size, series->nr, series->coming + 1,
+                                       sizeof *series->hours))
+                return false;
+        series->coming++;
+        return true;
+}
+
+static void forget_coming(struct tk_memory_store *store) {
+        for (size_t i = 0; i < store->batch.nr; i++) {
+                const struct tk_memory_op *op = &store->batch.ops[i];
+                if (op->what != TK_OP_USAGE)
+                        continue;
+                struct tk_memory_series *series =
+                        tk_memory_series_get(store, op->usage.subject, op->usage.meter);
+                if (series)
+                        series->coming = 0;
+        }
+}
+
+static bool make_room(struct tk_memory_store *s) {
+        size_t keys = 0, entries = 0, leases = 0, metas = 0, changes = 0;
+        for (size_t i = 0; i < s->batch.nr; i++) {
+                const struct tk_memory_op *op = &s->batch.ops[i];
+                keys += op->what == TK_OP_KEY_NEW;
+                entries += op->what == TK_OP_ENTRY;
+                leases += op->what == TK_OP_LEASE_PUT;
+                metas += op->what == TK_OP_META;
+                changes += op->logged;
+                if (op->what == TK_OP_USAGE && !usage_room(s, op))
+                        return false;
+        }
+        return tk_map_reserve(&s->keys_by_id, keys) && tk_map_reserve(&s->keys_by_digest, keys) &&
+               tk_map_reserve(&s->entries_by_id, entries) &&
+               tk_memory_grow(&s->keys, &s->keys_size, s->keys_nr, keys, sizeof *s->keys) &&
+               tk_memory_grow(&s->entries, &s->entries_size, s->entries_nr, entries, sizeof *s->entries) &&
+               tk_memory_grow(&s->leases, &s->leases_size, s->leases_nr, leases, sizeof *s->leases) &&
+               tk_memory_grow(&s->metas, &s->metas_size, s->metas_nr, metas, sizeof *s->metas) &&
+               tk_memory_grow(&s->changes, &s->changes_size, s->changes_nr, changes, sizeof *s->changes);
+}
+
+/* ---- changes ---- */
+
+/* Most rows are the newest, so the place is sought from the end. */
+static void apply_key_new(struct tk_memory_store *store, struct tk_key *key) {
+        size_t at = store->keys_nr;
+        while (at > 0 && tk_memory_order(store->keys[at - 1]->created_ms, store->keys[at - 1]->id,
+                                         key->created_ms, key->id) > 0)
+                at--;
+        memmove(store->keys + at + 1, store->keys + at, (store->keys_nr - at) * sizeof *store->keys);
+        store->keys[at] = key;
+        store->keys_nr++;
+        tk_map_put(&store->keys_by_id, tk_memory_id_hash(key->id), key);
+        tk_map_put(&store->keys_by_digest, tk_memory_digest_hash(key->digest), key);
+}
+
+static void apply_key_set(struct tk_memory_store *store, struct tk_key *from) {
+        struct tk_key *key = tk_memory_key_get(store, from->id);
+        MUST(key != NULL);
+        *key = *from;
+        free(from);
+}
+
+static void apply_usage(struct tk_memory_store *store, const struct tk_memory_op *op) {
+        struct tk_memory_series *series = tk_memory_series_get(store, op->usage.subject, op->usage.meter);
+        MUST(series != NULL && series->coming > 0);
+        size_t at = series->nr;
+        while (at > 0 && series->hours[at - 1].hour > op->usage.hour)
+                at--;
+        if (at > 0 && series->hours[at - 1].hour == op->usage.hour) {
+                series->hours[at - 1].amount += op->usage.amount;
+        } else {
+                MUST(series->nr < series->size);
+                memmove(series->hours + at + 1, series->hours + at,
+                        (series->nr - at) * sizeof *series->hours);
+                series->hours[at] = (struct tk_memory_hour){op->usage.hour, op->usage.amount};
+                series->nr++;
+        }
+        series->coming--;
+        series->total = op->usage.total;
+}
+
+static void apply_entry(struct tk_memory_store *store, struct tk_entry *entry) {
+        size_t at = store->entries_nr;
+        while (at > 0 && tk_memory_order(store->entries[at - 1]->posted_at_ms, store->entries[at - 1]->id,
+                                         entry->posted_at_ms, entry->id) > 0)
+                at--;
+        memmove(store->entries + at + 1, store->entries + at,
+                (store->entries_nr - at) * sizeof *store->entries);
+        store->entries[at] = entry;
+        store->entries_nr++;
+        tk_map_put(&store->entries_by_id, tk_memory_id_hash(entry->id), entry);
+}
+
+static int compare(int64_t a, int64_t b) {
+        return (a > b) - (a < b);
+}
+
+static int lease_order(const struct tk_lease *a, const struct tk_lease *b) {
+        int order = memcmp(a->subject.b, b->subject.b, sizeof a->subject.b);
+        if (!order)
+                order = compare((int64_t)a->meter, (int64_t)b->meter);
+        if (!order)
+                order = compare((int64_t)a->window.kind, (int64_t)b->window.kind);
+        if (!order)
+                order = compare(a->window.days, b->window.days);
+        if (!order)
+                order = compare(a->window.anchor_day, b->window.anchor_day);
+        return order ? order : compare(a->number, b->number);
+}
+
+/* The first lease that is not before this one. */
+static size_t lease_place(const struct tk_memory_store *store, const struct tk_lease *lease) {
+        size_t low = 0, high = store->leases_nr;
+        while (low < high) {
+                const size_t middle = low + (high - low) / 2;
+                if (lease_order(&store->leases[middle], lease) < 0)
+                        low = middle + 1;
+                else
+                        high = middle;
+        }
+        return low;
+}
+
+static void apply_lease(struct tk_memory_store *store, const struct tk_lease *lease, bool put) {
+        const size_t at = lease_place(store, lease);
+        const bool is_there = at < store->leases_nr && lease_order(&store->leases[at], lease) == 0;
+        const size_t after = store->leases_nr - at;
+        if (put && is_there) {
+                store->leases[at] = *lease;
+        } else if (put) {
+                memmove(store->leases + at + 1, store->leases + at, after * sizeof *store->leases);
+                store->leases[at] = *lease;
+                store->leases_nr++;
+        } else if (is_there) {
+                memmove(store->leases + at, store->leases + at + 1, (after - 1) * sizeof *store->leases);
+                store->leases_nr--;
+        }
+}
+
+static void apply_meta(struct tk_memory_store *store, struct tk_memory_meta *meta) {
+        for (size_t i = 0; i < store->metas_nr; i++)
+                if (strcmp(store->metas[i]->name, meta->name) == 0) {
+                        free(store->metas[i]);
+                        store->metas[i] = meta;
+                        return;
+                }
+        store->metas[store->metas_nr++] = meta;
+}
+
+static void apply_one(struct tk_memory_store *store, const struct tk_memory_op *op) {
+        if (op->logged)
+                store->changes[store->changes_nr++] = op->key->id;
+        switch (op->what) {
+        case TK_OP_KEY_NEW:
+                apply_key_new(store, op->key);
+                break;
+        case TK_OP_KEY_DIGEST:
+                break;
+        case TK_OP_KEY_SET:
+                apply_key_set(store, op->key);
+                break;
+        case TK_OP_USAGE:
+                apply_usage(store, op);
+                break;
+        case TK_OP_ENTRY:
+                apply_entry(store, op->entry);
+                break;
+        case TK_OP_LEASE_PUT:
+        case TK_OP_LEASE_DROP:
+                apply_lease(store, &op->lease, op->what == TK_OP_LEASE_PUT);
+                break;
+        case TK_OP_META:
+                apply_meta(store, op->meta);
+                break;
+        }
+}
+
+enum tk_err tk_memory_apply(struct tk_memory_store *store) {
+        struct tk_memory_batch *batch = &store->batch;
+        if (!make_room(store)) {
+                forget_coming(store);
+                return TK_E_NO_MEMORY;
+        }
+        for (size_t i = 0; i < batch->nr; i++)
+                apply_one(store, &batch->ops[i]);
+        /* What the operations owned is in the state now, so they are forgotten without being freed. */
+        batch->nr = 0;
+        memset(batch->last, 0, sizeof batch->last);
+        return TK_OK;
+}

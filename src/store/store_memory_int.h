@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * store_memory_int: what the files of the memory engine share.
+ *
+ *   store_memory.c       the table of functions, open and close
+ *   store_memory_batch.c the open batch: a list of operations, not yet visible
+ *   store_memory_apply.c a batch becomes state: room first, which may fail, then changes, which may not
+ *   store_memory_read.c  readers
+ *
+ * The state changes only in commit, under the write lock. Only the writer's thread writes, so that thread
+ * reads the state without the lock.
+ */
+#ifndef TK_STORE_STORE_MEMORY_INT_H
+#define TK_STORE_STORE_MEMORY_INT_H
+
+#include <pthread.h>
+
+#include "store/map.h"
+#include "store/store_memory.h"
+
+/* The usage of one (subject, meter), hours ascending. */
+struct tk_memory_hour {
+        int64_t hour;
+        int64_t amount;
+};
+
+struct tk_memory_series {
+        struct tk_id subject;
+        enum tk_meter meter;
+        int64_t total;
+        size_t nr, size;
+        size_t coming; /* hours that the batch being committed may add */
+        struct tk_memory_hour *hours;
+};
+
+struct tk_memory_meta {
+        char name[TK_META_NAME_MAX + 1];
+        size_t len;
+        char value[]; /* len bytes */
+};
+
+enum tk_memory_what {
+        TK_OP_KEY_NEW,    /* key; found by id */
+        TK_OP_KEY_DIGEST, /* the same key, found by digest; does nothing when applied */
+        TK_OP_KEY_SET,    /* key */
+        TK_OP_USAGE,
+        TK_OP_ENTRY,
+        TK_OP_LEASE_PUT,
+        TK_OP_LEASE_DROP,
+        TK_OP_META
+};
+
+/* One operation of the open batch. */
+struct tk_memory_op {
+        enum tk_memory_what what;
+        uint32_t bucket; /* where it can be found again, see tk_memory_batch */
+        uint32_t before; /* the operation of that bucket before this one, plus 1; 0: none */
+        bool logged;     /* a change for the log */
+        union {
+                struct tk_key *key; /* owned, except by KEY_DIGEST */
+                struct {
+                        struct tk_id subject;
+                        enum tk_meter meter;
+                        int64_t hour;
+                        int64_t amount;
+                        int64_t total; /* of the series after this operation */
+                } usage;
+                struct tk_entry *entry; /* owned */
+                struct tk_lease lease;
+                struct tk_memory_meta *meta; /* owned */
+        };
+};
+
+#define TK_MEMORY_BUCKETS 1024
+
+/* The operations in order, threaded by bucket: popping the last restores what was before it. */
+struct tk_memory_batch {
+        struct tk_memory_op *ops;
+        size_t nr, size;
+        size_t mark; /* nr when the mark was set */
+        uint32_t last[TK_MEMORY_BUCKETS];
+};
+
+struct tk_memory_store {
+        struct tk_store base;
+        pthread_rwlock_t lock;
+
+        /* under lock; owned rows are in the arrays, the maps borrow them */
+        struct tk_map keys_by_id, keys_by_digest, series_map, entries_by_id;
+        struct tk_key **keys; /* by created_ms, then id, ascending */
+        size_t keys_nr, keys_size;
+        struct tk_memory_series **series;
+        size_t series_nr, series_size;
+        struct tk_entry **entries; /* by posted_at_ms, then id, ascending */
+        size_t entries_nr, entries_size;
+        struct tk_lease *leases; /* in the order of lease_order() */
+        size_t leases_nr, leases_size;
+        struct tk_memory_meta **metas;
+        size_t metas_nr, metas_size;
+        struct tk_id *changes; /* the seq of one is its index plus 1 */
+        size_t changes_nr, changes_size;
+
+        /* owned by the writer thread */
+        struct tk_memory_batch batch;
+};
+
+struct tk_memory_reader {
+        struct tk_reader base;
+};
+
+static inline struct tk_memory_store *tk_memory_of(struct tk_store *store) {
+        return (struct tk_memory_store *)store;
+}
+
+/* ---- store_memory.c: look-ups in the state ---- */
+
+struct tk_key *tk_memory_key_get(const struct tk_memory_store *store, struct tk_id id);
+struct tk_key *tk_memory_key_get_digest(const struct tk_memory_store *store, const uint8_t digest[32]);
+struct tk_memory_series *tk_memory_series_get(const struct tk_memory_store *store, struct tk_id subject,
+                                              enum tk_meter meter);
+struct tk_entry *tk_memory_entry_get(const struct tk_memory_store *store, struct tk_id id);
+uint64_t tk_memory_id_hash(struct tk_id id);
+uint64_t tk_memory_digest_hash(const uint8_t digest[32]);
+uint64_t tk_memory_series_hash(struct tk_id subject, enum tk_meter meter);
+/* < 0: (a_ms, a) comes before (b_ms, b). */
+int tk_memory_order(int64_t a_ms, struct tk_id a, int64_t b_ms, struct tk_id b);
+/* Grows *array of items of this size for `more`; false: out of memory. */
+TK_CHECKED bool tk_memory_grow(void *array, size_t *size, size_t nr, size_t more, size_t item);
+
+/* ---- store_memory_batch.c ---- */
+
+void tk_memory_batch_cut(struct tk_memory_batch *batch, size_t nr); /* drops operations nr and later */
+tk_store_key_write_f tk_memory_key_insert, tk_memory_key_update;
+tk_store_key_touch_f tk_memory_key_touch;
+tk_store_key_get_f tk_memory_batch_key_get;
+tk_store_usage_add_f tk_memory_usage_add;
+tk_store_entry_add_f tk_memory_entry_add;
+tk_store_lease_f tk_memory_lease_put, tk_memory_lease_drop;
+tk_store_meta_put_f tk_memory_meta_put;
+
+/* ---- store_memory_apply.c ---- */
+
+/* Applies the batch and empties it; NO_MEMORY: the state is as before, and so is the batch. */
+TK_CHECKED enum tk_err tk_memory_apply(struct tk_memory_store *store);
+
+/* ---- store_memory_read.c ---- */
+
+tk_reader_open_f tk_memory_reader_open;
+tk_reader_close_f tk_memory_reader_close;
+tk_reader_key_by_digest_f tk_memory_reader_key_by_digest;
+tk_reader_key_by_id_f tk_memory_reader_key_by_id;
+tk_reader_key_list_f tk_memory_reader_key_list;
+tk_reader_usage_sum_f tk_memory_reader_usage_sum;
+tk_reader_entry_list_f tk_memory_reader_entry_list;
+tk_reader_lease_list_f tk_memory_reader_lease_list;
+tk_reader_changes_f tk_memory_reader_changes;
+tk_reader_change_last_f tk_memory_reader_change_last;
+tk_reader_meta_get_f tk_memory_reader_meta_get;
+
+#endif

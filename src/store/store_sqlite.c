@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The SQLite engine: one file in WAL mode, synchronous=FULL, one connection that writes and one for
+ * each reader.
+ *
+ * A batch is one BEGIN IMMEDIATE .. COMMIT: the WAL is synced once, so a thousand posts cost one fsync. Other
+ * processes may write to the file between two batches; the schema version is read again in each batch,
+ * because a newer program may have migrated the file in the meantime.
+ *
+ * SQLite ends the transaction by itself after some faults (a full disk, for one). So after any fault the
+ * batch counts as broken, and every end of a batch makes sure that no transaction stays open.
+ */
+#include "store/store_sqlite.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "rt/log.h"
+#include "store/migrate.h"
+#include "store/store_sqlite_int.h"
+
+static struct tk_sqlite_conn *conn_of(struct tk_store *store) {
+        return &((struct tk_sqlite_store *)store)->conn;
+}
+
+/* Leaves no transaction open. */
+static enum tk_err roll_back(struct tk_sqlite_conn *conn) {
+        return sqlite3_get_autocommit(conn->db) ? TK_OK : tk_sqlite_run_plain(conn, TK_SQL_ROLLBACK);
+}
+
+static void close_store(struct tk_store *base) {
+        struct tk_sqlite_store *store = (struct tk_sqlite_store *)base;
+        if (roll_back(&store->conn)) {
+                /* Logged; closing the connection drops it too. */
+        }
+        tk_sqlite_conn_close(&store->conn);
+        free(store->path);
+        free(store);
+}
+
+static enum tk_err open_store(const char *where, const struct tk_seed *seed, struct tk_store **out,
+                              const struct tk_why *why) {
+        struct tk_sqlite_store *store = calloc(1, sizeof *store);
+        if (!store) {
+                tk_why_set(why, "out of memory");
+                return TK_E_NO_MEMORY;
+        }
+        enum tk_err err = tk_sqlite_conn_open(&store->conn, where, &store->base, seed, why);
+        if (err) {
+                free(store);
+                return err;
+        }
+        store->path = strdup(sqlite3_db_filename(store->conn.db, "main"));
+        if (!store->path) {
+                tk_why_set(why, "out of memory");
+                close_store(&store->base);
+                return TK_E_NO_MEMORY;
+        }
+        *out = &store->base;
+        return TK_OK;
+}
+
+static enum tk_err version_same(struct tk_sqlite_conn *conn) {
+        struct tk_sqlite_use use = tk_sqlite_begin(conn, TK_SQL_VERSION);
+        enum tk_err err = tk_sqlite_next(&use);
+        if (!err) {
+                const int64_t version = tk_sqlite_col_int(&use, 0, INT64_MAX);
+                if (version != tk_migrate_newest()) {
+                        tk_log(TK_ERROR, TK_STORE_AREA,
+                               "the store has become schema version %lld while this program knows %lld: "
+                               "restart with the program that changed it",
+                               (long long)version, (long long)tk_migrate_newest());
+                        err = TK_E_NEWER;
+                }
+        }
+        tk_sqlite_end(&use);
+        return err;
+}
+
+static enum tk_err begin(struct tk_store *store) {
+        struct tk_sqlite_conn *conn = conn_of(store);
+        enum tk_err err = roll_back(conn); /* what an earlier rollback could not */
+        if (!err)
+                err = tk_sqlite_run_plain(conn, TK_SQL_BEGIN);
+        if (!err) {
+                err = version_same(conn);
+                if (err && roll_back(conn))
+                        return TK_E_IO;
+        }
+        return err;
+}
+
+static void rollback(struct tk_store *store) {
+        if (roll_back(conn_of(store))) {
+                /* Logged; the next begin tries again. */
+        }
+}
+
+static enum tk_err commit(struct tk_store *store) {
+        enum tk_err err = tk_sqlite_run_plain(conn_of(store), TK_SQL_COMMIT);
+        if (err)
+                rollback(store);
+        return err;
+}
+
+static enum tk_err mark(struct tk_store *store) {
+        return tk_sqlite_run_plain(conn_of(store), TK_SQL_MARK);
+}
+
+static enum tk_err mark_keep(struct tk_store *store) {
+        return tk_sqlite_run_plain(conn_of(store), TK_SQL_MARK_KEEP);
+}
+
+static enum tk_err mark_undo(struct tk_store *store) {
+        enum tk_err err = tk_sqlite_run_plain(conn_of(store), TK_SQL_MARK_UNDO);
+        return err ? err : mark_keep(store);
+}
+
+static enum tk_err key_get(struct tk_store *store, struct tk_id id, struct tk_key *out) {
+        return tk_sqlite_key_get(conn_of(store), id, out);
+}
+
+const struct tk_store_ops tk_store_sqlite_ops = {
+        .name = "sqlite",
+        .wants_where = true,
+        .open = open_store,
+        .close = close_store,
+        .begin = begin,
+        .commit = commit,
+        .rollback = rollback,
+        .mark = mark,
+        .mark_keep = mark_keep,
+        .mark_undo = mark_undo,
+        .key_insert = tk_sqlite_key_insert,
+        .key_update = tk_sqlite_key_update,
+        .key_touch = tk_sqlite_key_touch,
+        .key_get = key_get,
+        .usage_add = tk_sqlite_usage_add,
+        .entry_add = tk_sqlite_entry_add,
+        .lease_put = tk_sqlite_lease_put,
+        .lease_drop = tk_sqlite_lease_drop,
+        .meta_put = tk_sqlite_meta_put,
+        .reader_open = tk_sqlite_reader_open,
+        .reader_close = tk_sqlite_reader_close,
+        .key_by_digest = tk_sqlite_reader_key_by_digest,
+        .key_by_id = tk_sqlite_reader_key_by_id,
+        .key_list = tk_sqlite_reader_key_list,
+        .usage_sum = tk_sqlite_reader_usage_sum,
+        .entry_list = tk_sqlite_reader_entry_list,
+        .lease_list = tk_sqlite_reader_lease_list,
+        .changes = tk_sqlite_reader_changes,
+        .change_last = tk_sqlite_reader_change_last,
+        .meta_get = tk_sqlite_reader_meta_get,
+};

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * store_sqlite_int: what the files of the SQLite engine share. Only store_sqlite*.c include this.
+ *
+ *   store_sqlite.c        the table of functions; the batch
+ *   store_sqlite_open.c   the file: where it is, whether it is ours, how it is set up
+ *   store_sqlite_stmt.c   every SQL statement, binding, stepping, faults
+ *   store_sqlite_row.c    rows to structs
+ *   store_sqlite_write.c  what a batch writes
+ *   store_sqlite_read.c   what readers read
+ *
+ * A connection belongs to one thread at a time, so SQLite's own mutexes are off.
+ */
+#ifndef TK_STORE_STORE_SQLITE_INT_H
+#define TK_STORE_STORE_SQLITE_INT_H
+
+#include <sqlite3.h>
+
+#include "store/store_sqlite.h"
+
+enum tk_sqlite_stmt {
+        TK_SQL_BEGIN,
+        TK_SQL_COMMIT,
+        TK_SQL_ROLLBACK,
+        TK_SQL_MARK,
+        TK_SQL_MARK_KEEP,
+        TK_SQL_MARK_UNDO,
+        TK_SQL_VERSION,
+        TK_SQL_ORG_INSERT,
+        TK_SQL_WORKSPACE_INSERT,
+        TK_SQL_KEY_INSERT,
+        TK_SQL_KEY_UPDATE,
+        TK_SQL_KEY_TOUCH,
+        TK_SQL_LIMIT_INSERT,
+        TK_SQL_LIMIT_CLEAR,
+        TK_SQL_CHANGE_INSERT,
+        TK_SQL_USAGE_TOTAL_ADD,
+        TK_SQL_USAGE_PART_ADD,
+        TK_SQL_ENTRY_INSERT,
+        TK_SQL_LEASE_PUT,
+        TK_SQL_LEASE_DROP,
+        TK_SQL_META_PUT,
+        TK_SQL_WRITER_NR, /* readers prepare only what follows; the writer everything */
+        TK_SQL_META_GET = TK_SQL_WRITER_NR,
+        TK_SQL_KEY_BY_ID,
+        TK_SQL_KEY_BY_DIGEST,
+        TK_SQL_KEY_PLACE,
+        TK_SQL_KEY_LIST,
+        TK_SQL_LIMIT_LIST,
+        TK_SQL_USAGE_TOTAL,
+        TK_SQL_USAGE_PARTS,
+        TK_SQL_ENTRY_LIST_SUBJECT,
+        TK_SQL_ENTRY_LIST_ORG,
+        TK_SQL_LEASE_LIST,
+        TK_SQL_CHANGES,
+        TK_SQL_CHANGE_LAST,
+        TK_SQL_NR
+};
+
+enum tk_sqlite_span { TK_SPAN_TOTAL, TK_SPAN_DAY, TK_SPAN_HOUR }; /* stored: append only */
+
+struct tk_sqlite_conn {
+        sqlite3 *db;
+        sqlite3_stmt *stmt[TK_SQL_NR];
+        enum tk_err *broken; /* the writer's: where a fault is remembered; NULL in a reader */
+        int64_t busy_until_ms;
+        /* the last fault that was logged, so that a full disk does not also fill the log */
+        int fault_code;
+        int64_t fault_ms;
+        unsigned fault_more;
+};
+
+struct tk_sqlite_store {
+        struct tk_store base;
+        struct tk_sqlite_conn conn;
+        char *path; /* full, so that a reader finds it wherever the process stands by then */
+};
+
+struct tk_sqlite_reader {
+        struct tk_reader base;
+        struct tk_sqlite_conn conn;
+};
+
+/* ---- store_sqlite_open.c ---- */
+
+TK_CHECKED enum tk_err tk_sqlite_conn_open(struct tk_sqlite_conn *conn, const char *path,
+                                           struct tk_store *store, const struct tk_seed *seed,
+                                           const struct tk_why *why);
+TK_CHECKED enum tk_err tk_sqlite_conn_open_reader(struct tk_sqlite_conn *conn, const char *path);
+void tk_sqlite_conn_close(struct tk_sqlite_conn *conn);
+
+/* ---- store_sqlite_stmt.c ---- */
+
+/* Logs what happened while doing `what`, marks the batch as broken, and says which fault it is. */
+enum tk_err tk_sqlite_fault(struct tk_sqlite_conn *conn, int code, const char *what);
+TK_CHECKED enum tk_err tk_sqlite_prepare(struct tk_sqlite_conn *conn);
+void tk_sqlite_finalize(struct tk_sqlite_conn *conn);
+
+/*
+ * One use of a statement: begin, bind each parameter in order, then run it or step through its rows, end.
+ * A failure to bind is remembered and comes out of run or next. What is bound must live until the end.
+ */
+struct tk_sqlite_use {
+        struct tk_sqlite_conn *conn;
+        sqlite3_stmt *stmt;
+        enum tk_sqlite_stmt which;
+        int bound; /* parameters */
+        int code;  /* first failure of a bind */
+        int read;  /* columns of this row */
+        bool bad;  /* a column was not what it must be */
+};
+
+struct tk_sqlite_use tk_sqlite_begin(struct tk_sqlite_conn *conn, enum tk_sqlite_stmt which);
+void tk_sqlite_int(struct tk_sqlite_use *use, int64_t value);
+void tk_sqlite_blob(struct tk_sqlite_use *use, const void *at, size_t size);
+void tk_sqlite_id(struct tk_sqlite_use *use, const struct tk_id *id);
+void tk_sqlite_text(struct tk_sqlite_use *use, const char *text);
+/* TK_OK: there is a row. NOT_FOUND: no more. Otherwise a fault. */
+TK_CHECKED enum tk_err tk_sqlite_next(struct tk_sqlite_use *use);
+void tk_sqlite_end(struct tk_sqlite_use *use);
+/* A statement without rows, from step to end. CONFLICT: a primary key or unique index says it exists. */
+TK_CHECKED enum tk_err tk_sqlite_run(struct tk_sqlite_use *use);
+TK_CHECKED enum tk_err tk_sqlite_run_plain(struct tk_sqlite_conn *conn, enum tk_sqlite_stmt which);
+
+/* Columns of the row, in order. One of the wrong type, length or range sets bad and gives a zero. */
+int64_t tk_sqlite_col_int(struct tk_sqlite_use *use, int64_t least, int64_t most);
+void tk_sqlite_col_blob(struct tk_sqlite_use *use, void *out, size_t size); /* exactly this size */
+void tk_sqlite_col_text(struct tk_sqlite_use *use, char *out, size_t size);
+
+/* ---- store_sqlite_row.c ---- */
+
+/* The row that use stands on, with its limits. CORRUPT when it cannot be one (logged). */
+TK_CHECKED enum tk_err tk_sqlite_key_read(struct tk_sqlite_use *use, struct tk_key *out);
+TK_CHECKED enum tk_err tk_sqlite_key_get(struct tk_sqlite_conn *conn, struct tk_id id, struct tk_key *out);
+TK_CHECKED enum tk_err tk_sqlite_entry_read(struct tk_sqlite_use *use, struct tk_entry *out);
+TK_CHECKED enum tk_err tk_sqlite_lease_read(struct tk_sqlite_use *use, struct tk_lease *out);
+/* NOT_FOUND; TOO_BIG: more than size. */
+TK_CHECKED enum tk_err tk_sqlite_meta_get(struct tk_sqlite_conn *conn, const char *name, void *out,
+                                          size_t size, size_t *len);
+
+/* ---- store_sqlite_write.c ---- */
+
+tk_store_key_write_f tk_sqlite_key_insert, tk_sqlite_key_update;
+tk_store_key_touch_f tk_sqlite_key_touch;
+tk_store_usage_add_f tk_sqlite_usage_add;
+tk_store_entry_add_f tk_sqlite_entry_add;
+tk_store_lease_f tk_sqlite_lease_put, tk_sqlite_lease_drop;
+tk_store_meta_put_f tk_sqlite_meta_put;
+
+/* ---- store_sqlite_read.c ---- */
+
+tk_reader_open_f tk_sqlite_reader_open;
+tk_reader_close_f tk_sqlite_reader_close;
+tk_reader_key_by_digest_f tk_sqlite_reader_key_by_digest;
+tk_reader_key_by_id_f tk_sqlite_reader_key_by_id;
+tk_reader_key_list_f tk_sqlite_reader_key_list;
+tk_reader_usage_sum_f tk_sqlite_reader_usage_sum;
+tk_reader_entry_list_f tk_sqlite_reader_entry_list;
+tk_reader_lease_list_f tk_sqlite_reader_lease_list;
+tk_reader_changes_f tk_sqlite_reader_changes;
+tk_reader_change_last_f tk_sqlite_reader_change_last;
+tk_reader_meta_get_f tk_sqlite_reader_meta_get;
+
+#endif

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What readers read: a connection each, which sees what was committed, also by other processes. One
+ * statement is one snapshot, so whatever must agree is read by one, or while it is open.
+ */
+#include "store/store_sqlite_int.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/time.h"
+
+static struct tk_sqlite_conn *conn_of(struct tk_reader *reader) {
+        return &((struct tk_sqlite_reader *)reader)->conn;
+}
+
+enum tk_err tk_sqlite_reader_open(struct tk_store *store, struct tk_reader **out) {
+        const struct tk_sqlite_store *sqlite = (const struct tk_sqlite_store *)store;
+        struct tk_sqlite_reader *reader = calloc(1, sizeof *reader);
+        if (!reader)
+                return TK_E_NO_MEMORY;
+        enum tk_err err = tk_sqlite_conn_open_reader(&reader->conn, sqlite->path);
+        if (err) {
+                free(reader);
+                return err;
+        }
+        *out = &reader->base;
+        return TK_OK;
+}
+
+void tk_sqlite_reader_close(struct tk_reader *base) {
+        struct tk_sqlite_reader *reader = (struct tk_sqlite_reader *)base;
+        tk_sqlite_conn_close(&reader->conn);
+        free(reader);
+}
+
+enum tk_err tk_sqlite_reader_key_by_digest(struct tk_reader *reader, const uint8_t digest[32],
+                                           struct tk_key *out) {
+        struct tk_sqlite_use use = tk_sqlite_begin(conn_of(reader), TK_SQL_KEY_BY_DIGEST);
+        tk_sqlite_blob(&use, digest, 32);
+        enum tk_err err = tk_sqlite_next(&use);
+        if (!err)
+                err = tk_sqlite_key_read(&use, out);
+        tk_sqlite_end(&use);
+        return err;
+}
+
+enum tk_err tk_sqlite_reader_key_by_id(struct tk_reader *reader, struct tk_id id, struct tk_key *out) {
+        return tk_sqlite_key_get(conn_of(reader), id, out);
+}
+
+/* When the key was made after which a page begins. It never changes, so it may be read apart. */
+static enum tk_err key_place(struct tk_sqlite_conn *conn, struct tk_id org, struct tk_id id,
+                             int64_t *created_ms) {
+        struct tk_sqlite_use use = tk_sqlite_begin(conn, TK_SQL_KEY_PLACE);
+        tk_sqlite_id(&use, &id);
+        tk_sqlite_id(&use, &org);
+        enum tk_err err = tk_sqlite_next(&use);
+        if (!err)
+                *created_ms = tk_sqlite_col_int(&use, 0, INT64_MAX);
+        tk_sqlite_end(&use);
+        return err;
+}
+
+enum tk_err tk_sqlite_reader_key_list(struct tk_reader *reader, struct tk_id org, int64_t now_ms,
+                                      struct tk_id after, unsigned limit, tk_key_each_f *each, void *ctx) {
+        struct tk_sqlite_conn *conn = conn_of(reader);
+        int64_t before_ms = INT64_MAX; /* no key is this young: a page without `after` begins at the end */
+        enum tk_err err = tk_id_none(after) ? TK_OK : key_place(conn, org, after, &before_ms);
+        if (err)
+                return err;
+
+        struct tk_sqlite_use use = tk_sqlite_begin(conn, TK_SQL_KEY_LIST);
+        struct tk_key key;
+        tk_sqlite_id(&use, &org);
+        tk_sqlite_int(&use, now_ms);
+        tk_sqlite_int(&use, before_ms);
+        tk_sqlite_id(&use, &after);
+        tk_sqlite_int(&use, limit);
+        while ((err = tk_sqlite_next(&use)) == TK_OK) {
+                err = tk_sqlite_key_read(&use, &key);
+                if (err || !each(&key, ctx))
+                        break;
+        }
+        tk_sqlite_end(&use);
+        return err == TK_E_NOT_FOUND ? TK_OK : err;
+}
+
+/* Adds the amounts that a usage statement gives. */
+static enum tk_err sum_rows(struct tk_sqlite_use *use, int64_t *sum) {
+        enum tk_err err;
+        while ((err = tk_sqlite_next(use)) == TK_OK) {
+                int64_t amount = tk_sqlite_col_int(use, 0, INT64_MAX);
+                if (use->bad) {
+                        err = tk_sqlite_fault(use->conn, SQLITE_CORRUPT, "reading usage");
+                        break;
+                }
+                if (__builtin_add_overflow(*sum, amount, sum)) {
+                        err = TK_E_OVERFLOW;
+                        break;
+                }
+        }
+        tk_sqlite_end(use);
+        return err == TK_E_NOT_FOUND ? TK_OK : err;
+}
+
+/*
+ *    from        first day begins      last day ends     to
+ *     |-- hours --|------ days ---------|---- hours ------|
+ *
+ * A window without a whole day in it is hours only.
+ */
+enum tk_err tk_sqlite_reader_usage_sum(struct tk_reader *reader, struct tk_id subject, enum tk_meter meter,
+                                       int64_t from_hour, int64_t to_hour, int64_t *sum) {
+        struct tk_sqlite_conn *conn = conn_of(reader);
+        if (from_hour == INT64_MIN && to_hour == INT64_MAX) {
+                struct tk_sqlite_use total = tk_sqlite_begin(conn, TK_SQL_USAGE_TOTAL);
+                tk_sqlite_id(&total, &subject);
+                tk_sqlite_int(&total, (int64_t)meter);
+                return sum_rows(&total, sum);
+        }
+
+        int64_t head_end = to_hour, tail_start = to_hour, first_day = 0, days_end = 0;
+        const int64_t day_a = from_hour == INT64_MIN ? INT64_MIN : -tk_floor_div(-from_hour, 24);
+        const int64_t day_b = to_hour == INT64_MAX ? INT64_MAX : tk_floor_div(to_hour, 24);
+        if (day_a < day_b) {
+                first_day = day_a;
+                days_end = day_b;
+                head_end = day_a == INT64_MIN ? INT64_MIN : day_a * 24;
+                tail_start = day_b == INT64_MAX ? INT64_MAX : day_b * 24;
+        }
+        struct tk_sqlite_use use = tk_sqlite_begin(conn, TK_SQL_USAGE_PARTS);
+        tk_sqlite_id(&use, &subject);
+        tk_sqlite_int(&use, (int64_t)meter);
+        tk_sqlite_int(&use, from_hour);
+        tk_sqlite_int(&use, head_end);
+        tk_sqlite_int(&use, first_day);
+        tk_sqlite_int(&use, days_end);
+        tk_sqlite_int(&use, tail_start);
+        tk_sqlite_int(&use, to_hour);
+        return sum_rows(&use, sum);
+}
+
+enum tk_err tk_sqlite_reader_entry_list(struct tk_reader *reader, struct tk_id org, struct tk_id subject,
+                                        unsigned limit, tk_entry_each_f *each, void *ctx) {
+        const bool all = tk_id_none(subject);
+        struct tk_sqlite_use use =
+                tk_sqlite_begin(conn_of(reader), all ? TK_SQL_ENTRY_LIST_ORG : TK_SQL_ENTRY_LIST_SUBJECT);
+        struct tk_entry entry;
+        enum tk_err err;
+        tk_sqlite_id(&use, &org);
+        if (!all)
+                tk_sqlite_id(&use, &subject);
+        tk_sqlite_int(&use, limit);
+        while ((err = tk_sqlite_next(&use)) == TK_OK) {
+                err = tk_sqlite_entry_read(&use, &entry);
+                if (err || !each(&entry, ctx))
+                        break;
+        }
+        tk_sqlite_end(&use);
+        return err == TK_E_NOT_FOUND ? TK_OK : err;
+}
+
+enum tk_err tk_sqlite_reader_lease_list(struct tk_reader *reader, tk_lease_each_f *each, void *ctx) {
+        struct tk_sqlite_use use = tk_sqlite_begin(conn_of(reader), TK_SQL_LEASE_LIST);
+        struct tk_lease lease;
+        enum tk_err err;
+        while ((err = tk_sqlite_next(&use)) == TK_OK) {
+                err = tk_sqlite_lease_read(&use, &lease);
+                if (err || !each(&lease, ctx))
+                        break;
+        }
+        tk_sqlite_end(&use);
+        return err == TK_E_NOT_FOUND ? TK_OK : err;
+}
+
+enum tk_err tk_sqlite_reader_changes(struct tk_reader *reader, int64_t after, tk_change_each_f *each,
+                                     void *ctx) {
+        struct tk_sqlite_use use = tk_sqlite_begin(conn_of(reader), TK_SQL_CHANGES);
+        enum tk_err err;
+        tk_sqlite_int(&use, after);
+        while ((err = tk_sqlite_next(&use)) == TK_OK) {
+                struct tk_id key;
+                int64_t seq = tk_sqlite_col_int(&use, 1, INT64_MAX);
+                tk_sqlite_col_blob(&use, key.b, sizeof key.b);
+                if (use.bad)
+                        err = tk_sqlite_fault(use.conn, SQLITE_CORRUPT, "reading changes");
+                if (err || !each(seq, key, ctx))
+                        break;
+        }
+        tk_sqlite_end(&use);
+        return err == TK_E_NOT_FOUND ? TK_OK : err;
+}
+
+enum tk_err tk_sqlite_reader_change_last(struct tk_reader *reader, int64_t *seq) {
+        struct tk_sqlite_use use = tk_sqlite_begin(conn_of(reader), TK_SQL_CHANGE_LAST);
+        enum tk_err err = tk_sqlite_next(&use);
+        if (!err)
+                *seq = tk_sqlite_col_int(&use, 0, INT64_MAX);
+        tk_sqlite_end(&use);
+        return err;
+}
+
+enum tk_err tk_sqlite_reader_meta_get(struct tk_reader *reader, const char *name, char *out, size_t size) {
+        size_t len = 0;
+        enum tk_err err = tk_sqlite_meta_get(conn_of(reader), name, out, size - 1, &len);
+        out[err ? 0 : len] = '\0';
+        return err;
+}

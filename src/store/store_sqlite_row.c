@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Rows to structs. The order of columns is that of the statements' column lists.
+ *
+ * Here it is only made sure that a value fits its type; whether the whole makes sense is judged by the front.
+ * The limits of a key are read while the key's own statement is still open, so both are of one snapshot.
+ */
+#include "store/store_sqlite_int.h"
+
+#include <string.h>
+
+#include "rt/log.h"
+
+#define TIME_MAX INT64_MAX
+
+_Static_assert(TK_METER_NR == 5, "the columns of entry are one for each meter");
+_Static_assert(TK_SCOPE_WORDS * 8 == 32, "scopes are stored in 32 bytes");
+
+static enum tk_err damaged(const char *what, struct tk_id id) {
+        char text[TK_ID_TEXT_LEN + 1];
+        tk_id_text(id, text);
+        tk_log(TK_ERROR, TK_STORE_AREA, "the row of %s %s is damaged", what, text);
+        return TK_E_CORRUPT;
+}
+
+static void read_scopes(struct tk_sqlite_use *use, struct tk_scopes *out) {
+        uint8_t bytes[TK_SCOPE_WORDS * 8]; /* least significant first */
+        tk_sqlite_col_blob(use, bytes, sizeof bytes);
+        memset(out, 0, sizeof *out);
+        for (size_t i = 0; i < sizeof bytes; i++)
+                out->word[i / 8] |= (uint64_t)bytes[i] << (8 * (i % 8));
+}
+
+static void read_window(struct tk_sqlite_use *use, struct tk_window_spec *out) {
+        out->kind = (enum tk_window_kind)tk_sqlite_col_int(use, 0, TK_WINDOW_NR - 1);
+        out->days = (uint16_t)tk_sqlite_col_int(use, 0, UINT16_MAX);
+        out->anchor_day = (int32_t)tk_sqlite_col_int(use, INT32_MIN, INT32_MAX);
+}
+
+static void read_limit(struct tk_sqlite_use *use, struct tk_limit *out) {
+        char cap[TK_CAP_TEXT_MAX];
+        memset(out, 0, sizeof *out);
+        out->meter = (enum tk_meter)tk_sqlite_col_int(use, 0, TK_METER_NR - 1);
+        read_window(use, &out->window);
+        tk_sqlite_col_text(use, cap, sizeof cap);
+        if (!use->bad && tk_cap_parse(out->meter, tk_str_of(cap), &out->cap) != TK_OK)
+                use->bad = true;
+}
+
+static enum tk_err read_limits(struct tk_sqlite_conn *conn, struct tk_key *key) {
+        struct tk_sqlite_use use = tk_sqlite_begin(conn, TK_SQL_LIMIT_LIST);
+        enum tk_err err;
+        tk_sqlite_id(&use, &key->id);
+        while ((err = tk_sqlite_next(&use)) == TK_OK) {
+                if (key->limits_nr < TK_KEY_LIMITS_MAX)
+                        read_limit(&use, &key->limits[key->limits_nr++]);
+                else
+                        use.bad = true;
+                if (use.bad) {
+                        err = damaged("a limit of key", key->id);
+                        break;
+                }
+        }
+        tk_sqlite_end(&use);
+        return err == TK_E_NOT_FOUND ? TK_OK : err;
+}
+
+enum tk_err tk_sqlite_key_read(struct tk_sqlite_use *use, struct tk_key *out) {
+        memset(out, 0, sizeof *out);
+        tk_sqlite_col_blob(use, out->id.b, sizeof out->id.b);
+        tk_sqlite_col_blob(use, out->org.b, sizeof out->org.b);
+        tk_sqlite_col_blob(use, out->workspace.b, sizeof out->workspace.b);
+        tk_sqlite_col_blob(use, out->digest, sizeof out->digest);
+        tk_sqlite_col_text(use, out->last6, sizeof out->last6);
+        tk_sqlite_col_text(use, out->description, sizeof out->description);
+        out->kind = (enum tk_key_kind)tk_sqlite_col_int(use, 0, TK_KIND_NR - 1);
+        out->privacy = (enum tk_privacy)tk_sqlite_col_int(use, 0, TK_PRIVACY_NR - 1);
+        out->period = (enum tk_window_kind)tk_sqlite_col_int(use, 0, TK_WINDOW_NR - 1);
+        read_scopes(use, &out->scopes);
+        out->created_ms = tk_sqlite_col_int(use, 0, TIME_MAX);
+        out->expires_ms = tk_sqlite_col_int(use, 0, TIME_MAX);
+        out->last_used_ms = tk_sqlite_col_int(use, 0, TIME_MAX);
+        out->revoked_ms = tk_sqlite_col_int(use, 0, TIME_MAX);
+        return use->bad ? damaged("key", out->id) : read_limits(use->conn, out);
+}
+
+enum tk_err tk_sqlite_key_get(struct tk_sqlite_conn *conn, struct tk_id id, struct tk_key *out) {
+        struct tk_sqlite_use use = tk_sqlite_begin(conn, TK_SQL_KEY_BY_ID);
+        tk_sqlite_id(&use, &id);
+        enum tk_err err = tk_sqlite_next(&use);
+        if (!err)
+                err = tk_sqlite_key_read(&use, out);
+        tk_sqlite_end(&use);
+        return err;
+}
+
+static void read_amounts(struct tk_sqlite_use *use, struct tk_amounts *out) {
+        for (int i = 0; i < TK_METER_NR; i++)
+                out->of[i] = tk_sqlite_col_int(use, 0, INT64_MAX);
+}
+
+enum tk_err tk_sqlite_entry_read(struct tk_sqlite_use *use, struct tk_entry *out) {
+        memset(out, 0, sizeof *out);
+        tk_sqlite_col_blob(use, out->id.b, sizeof out->id.b);
+        tk_sqlite_col_blob(use, out->org.b, sizeof out->org.b);
+        tk_sqlite_col_blob(use, out->subject.b, sizeof out->subject.b);
+        out->held_at_ms = tk_sqlite_col_int(use, 0, TIME_MAX);
+        out->posted_at_ms = tk_sqlite_col_int(use, 0, TIME_MAX);
+        tk_sqlite_col_text(use, out->model, sizeof out->model);
+        out->flags = (unsigned)tk_sqlite_col_int(use, 0, UINT16_MAX);
+        out->tokens.input = (uint64_t)tk_sqlite_col_int(use, 0, INT64_MAX);
+        out->tokens.output = (uint64_t)tk_sqlite_col_int(use, 0, INT64_MAX);
+        out->tokens.cached = (uint64_t)tk_sqlite_col_int(use, 0, INT64_MAX);
+        out->tokens.cache_write = (uint64_t)tk_sqlite_col_int(use, 0, INT64_MAX);
+        read_amounts(use, &out->due);
+        read_amounts(use, &out->overrun);
+        return use->bad ? damaged("entry", out->id) : TK_OK;
+}
+
+enum tk_err tk_sqlite_lease_read(struct tk_sqlite_use *use, struct tk_lease *out) {
+        memset(out, 0, sizeof *out);
+        tk_sqlite_col_blob(use, out->subject.b, sizeof out->subject.b);
+        out->meter = (enum tk_meter)tk_sqlite_col_int(use, 0, TK_METER_NR - 1);
+        read_window(use, &out->window);
+        out->number = tk_sqlite_col_int(use, INT64_MIN, INT64_MAX);
+        out->bound = tk_sqlite_col_int(use, 0, INT64_MAX);
+        return use->bad ? damaged("a lease of", out->subject) : TK_OK;
+}
+
+enum tk_err tk_sqlite_meta_get(struct tk_sqlite_conn *conn, const char *name, void *out, size_t size,
+                               size_t *len) {
+        struct tk_sqlite_use use = tk_sqlite_begin(conn, TK_SQL_META_GET);
+        tk_sqlite_text(&use, name);
+        enum tk_err err = tk_sqlite_next(&use);
+        if (!err) {
+                const void *from = sqlite3_column_blob(use.stmt, 0);
+                *len = (size_t)sqlite3_column_bytes(use.stmt, 0);
+                if (*len > size)
+                        err = TK_E_TOO_BIG;
+                else if (*len && from)
+                        memcpy(out, from, *len);
+                else if (*len)
+                        err = tk_sqlite_fault(conn, SQLITE_NOMEM, "reading a setting");
+        }
+        tk_sqlite_end(&use);
+        return err;
+}

@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Every statement of the SQLite engine in one table, and the only code that binds, steps and reads columns.
+ *
+ * Statements are prepared once per connection. A column is read only together with what it must be, because
+ * a file can be damaged or edited: SQLite would quietly turn a text into a number.
+ */
+#include "store/store_sqlite_int.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "rt/clock.h"
+#include "rt/log.h"
+
+#define LOG_AGAIN_MS 1000
+
+#define KEY_COLUMNS                                                                                          \
+        "id, org, workspace, digest, last6, description, kind, privacy, period, scopes, created_ms, "        \
+        "expires_ms, last_used_ms, revoked_ms"
+#define ENTRY_COLUMNS                                                                                        \
+        "id, org, subject, held_at_ms, posted_at_ms, model, flags, input_tokens, output_tokens, "            \
+        "cached_tokens, cache_write_tokens, due_usd, due_diem, due_vcu, due_requests, due_tokens, "          \
+        "overrun_usd, overrun_diem, overrun_vcu, overrun_requests, overrun_tokens"
+#define LEASE_COLUMNS "subject, meter, window_kind, window_days, window_anchor, number, bound"
+
+static const struct {
+        const char *what; /* for the log: "while ..." */
+        const char *sql;
+} statements[TK_SQL_NR] = {
+        [TK_SQL_BEGIN] = {"beginning a batch", "BEGIN IMMEDIATE"},
+        [TK_SQL_COMMIT] = {"committing", "COMMIT"},
+        [TK_SQL_ROLLBACK] = {"rolling back", "ROLLBACK"},
+        [TK_SQL_MARK] = {"setting a mark", "SAVEPOINT job"},
+        [TK_SQL_MARK_KEEP] = {"keeping a mark", "RELEASE job"},
+        [TK_SQL_MARK_UNDO] = {"going back to a mark", "ROLLBACK TO job"},
+        [TK_SQL_VERSION] = {"reading the version", "PRAGMA user_version"},
+        [TK_SQL_ORG_INSERT] = {"writing the organisation",
+                               "INSERT INTO org (id, name, created_ms) VALUES (?1, ?2, ?3)"},
+        [TK_SQL_WORKSPACE_INSERT] =
+                {"writing the workspace",
+                 "INSERT INTO workspace (id, org, name, created_ms) VALUES (?1, ?2, ?3, ?4)"},
+        [TK_SQL_KEY_INSERT] = {"writing a key",
+                               "INSERT INTO api_key (" KEY_COLUMNS ") "
+                               "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"},
+        [TK_SQL_KEY_UPDATE] = {"changing a key",
+                               "UPDATE api_key SET last6 = ?2, description = ?3, kind = ?4, privacy = ?5, "
+                               "period = ?6, scopes = ?7, expires_ms = ?8, revoked_ms = ?9 WHERE id = ?1"},
+        [TK_SQL_KEY_TOUCH] = {"touching a key",
+                              "UPDATE api_key SET last_used_ms = max(last_used_ms, ?2) WHERE id = ?1"},
+        [TK_SQL_LIMIT_INSERT] = {"writing a limit",
+                                 "INSERT INTO key_limit (key, ordinal, meter, window_kind, window_days, "
+                                 "window_anchor, cap) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"},
+        [TK_SQL_LIMIT_CLEAR] = {"removing limits", "DELETE FROM key_limit WHERE key = ?1"},
+        [TK_SQL_CHANGE_INSERT] = {"noting a change", "INSERT INTO change (key) VALUES (?1)"},
+        /* Where the sum would leave 64 bits the row stays, and sqlite3_changes() tells. */
+        [TK_SQL_USAGE_TOTAL_ADD] = {"adding usage",
+                                    "INSERT INTO usage (subject, span, number, meter, amount) "
+                                    "VALUES (?1, 0, 0, ?2, ?3) "
+                                    "ON CONFLICT DO UPDATE SET amount = amount + excluded.amount "
+                                    "WHERE amount <= 9223372036854775807 - excluded.amount"},
+        [TK_SQL_USAGE_PART_ADD] = {"adding usage",
+                                   "INSERT INTO usage (subject, span, number, meter, amount) "
+                                   "VALUES (?1, ?4, ?5, ?2, ?3) "
+                                   "ON CONFLICT DO UPDATE SET amount = amount + excluded.amount "
+                                   "WHERE amount <= 9223372036854775807 - excluded.amount"},
+        [TK_SQL_ENTRY_INSERT] = {"writing an entry",
+                                 "INSERT INTO entry (" ENTRY_COLUMNS ") "
+                                 "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, "
+                                 "?16, ?17, ?18, ?19, ?20, ?21)"},
+        [TK_SQL_LEASE_PUT] = {"writing a lease",
+                              "INSERT INTO lease (" LEASE_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) "
+                              "ON CONFLICT DO UPDATE SET bound = excluded.bound"},
+        [TK_SQL_LEASE_DROP] = {"removing a lease",
+                               "DELETE FROM lease WHERE subject = ?1 AND meter = ?2 AND window_kind = ?3 AND "
+                               "window_days = ?4 AND window_anchor = ?5 AND number = ?6"},
+        [TK_SQL_META_PUT] = {"writing a setting", "INSERT INTO meta (name, value) VALUES (?1, ?2) "
+                                                  "ON CONFLICT DO UPDATE SET value = excluded.value"},
+        [TK_SQL_META_GET] = {"reading a setting", "SELECT value FROM meta WHERE name = ?1"},
+        [TK_SQL_KEY_BY_ID] = {"reading a key", "SELECT " KEY_COLUMNS " FROM api_key WHERE id = ?1"},
+        [TK_SQL_KEY_BY_DIGEST] = {"reading a key", "SELECT " KEY_COLUMNS " FROM api_key WHERE digest = ?1"},
+        [TK_SQL_KEY_PLACE] = {"reading a key", "SELECT created_ms FROM api_key WHERE id = ?1 AND org = ?2"},
+        [TK_SQL_KEY_LIST] = {"listing keys",
+                             "SELECT " KEY_COLUMNS " FROM api_key WHERE org = ?1 AND revoked_ms = 0 AND "
+                             "(created_ms, id) < (?3, ?4) AND (expires_ms = 0 OR expires_ms > ?2) "
+                             "ORDER BY created_ms DESC, id DESC LIMIT ?5"},
+        [TK_SQL_LIMIT_LIST] = {"reading limits",
+                               "SELECT meter, window_kind, window_days, window_anchor, cap FROM key_limit "
+                               "WHERE key = ?1 ORDER BY ordinal"},
+        [TK_SQL_USAGE_TOTAL] = {"reading usage",
+                                "SELECT amount FROM usage WHERE subject = ?1 AND span = 0 AND number = 0 AND "
+                                "meter = ?2"},
+        /* Hours up to the first whole day, whole days, hours after the last whole day. */
+        [TK_SQL_USAGE_PARTS] =
+                {"reading usage",
+                 "SELECT amount FROM usage WHERE subject = ?1 AND span = 2 AND number >= ?3 AND "
+                 "number < ?4 AND meter = ?2 UNION ALL "
+                 "SELECT amount FROM usage WHERE subject = ?1 AND span = 1 AND number >= ?5 AND "
+                 "number < ?6 AND meter = ?2 UNION ALL "
+                 "SELECT amount FROM usage WHERE subject = ?1 AND span = 2 AND number >= ?7 AND "
+                 "number < ?8 AND meter = ?2"},
+        [TK_SQL_ENTRY_LIST_SUBJECT] = {"listing entries",
+                                       "SELECT " ENTRY_COLUMNS " FROM entry WHERE subject = ?2 AND org = ?1 "
+                                       "ORDER BY posted_at_ms DESC, id DESC LIMIT ?3"},
+        [TK_SQL_ENTRY_LIST_ORG] = {"listing entries", "SELECT " ENTRY_COLUMNS " FROM entry WHERE org = ?1 "
+                                                      "ORDER BY posted_at_ms DESC, id DESC LIMIT ?2"},
+        [TK_SQL_LEASE_LIST] = {"listing leases", "SELECT " LEASE_COLUMNS " FROM lease"},
+        [TK_SQL_CHANGES] = {"reading changes", "SELECT seq, key FROM change WHERE seq > ?1 ORDER BY seq"},
+        [TK_SQL_CHANGE_LAST] = {"reading changes", "SELECT coalesce(max(seq), 0) FROM change"},
+};
+
+/* ---- faults ---- */
+
+static bool disk_is_full(int code, int system_errno) {
+        return (code & 0xFF) == SQLITE_FULL ||
+               ((code & 0xFF) == SQLITE_IOERR &&
+                (system_errno == ENOSPC || system_errno == EDQUOT || system_errno == EFBIG));
+}
+
+static enum tk_err err_of(int code, int system_errno) {
+        if (disk_is_full(code, system_errno))
+                return TK_E_FULL;
+        if (code == SQLITE_IOERR_NOMEM)
+                return TK_E_NO_MEMORY;
+        switch (code & 0xFF) {
+        case SQLITE_BUSY:
+        case SQLITE_LOCKED:
+                return TK_E_BUSY;
+        case SQLITE_NOMEM:
+                return TK_E_NO_MEMORY;
+        case SQLITE_READONLY:
+        case SQLITE_PERM:
+        case SQLITE_AUTH:
+                return TK_E_READ_ONLY;
+        case SQLITE_CORRUPT:
+        case SQLITE_NOTADB:
+        case SQLITE_FORMAT:
+        case SQLITE_CONSTRAINT: /* every row was checked before, so a constraint found damage */
+        case SQLITE_MISMATCH:
+        case SQLITE_SCHEMA:
+        case SQLITE_ERROR: /* our statements are sound; a table is not what it was */
+                return TK_E_CORRUPT;
+        case SQLITE_TOOBIG:
+                return TK_E_TOO_BIG;
+        default:
+                return TK_E_IO;
+        }
+}
+
+enum tk_err tk_sqlite_fault(struct tk_sqlite_conn *conn, int code, const char *what) {
+        const int system_errno = conn->db ? sqlite3_system_errno(conn->db) : 0;
+        const enum tk_err err = err_of(code, system_errno);
+        const int64_t now_ms = tk_clock_mono_ms();
+
+        if (conn->broken)
+                *conn->broken = err;
+        if (code == conn->fault_code && now_ms - conn->fault_ms < LOG_AGAIN_MS) {
+                conn->fault_more++;
+                return err;
+        }
+        tk_log(TK_ERROR, TK_STORE_AREA, "%s while %s: %s (SQLite code %d, errno %d, %u more unlogged)",
+               tk_err_text(err), what, conn->db ? sqlite3_errmsg(conn->db) : sqlite3_errstr(code), code,
+               system_errno, conn->fault_more);
+        conn->fault_code = code;
+        conn->fault_ms = now_ms;
+        conn->fault_more = 0;
+        return err;
+}
+
+/* ---- statements ---- */
+
+enum tk_err tk_sqlite_prepare(struct tk_sqlite_conn *conn) {
+        const int first = conn->broken ? 0 : TK_SQL_WRITER_NR;
+        for (int i = first; i < TK_SQL_NR; i++) {
+                int code = sqlite3_prepare_v3(conn->db, statements[i].sql, -1, SQLITE_PREPARE_PERSISTENT,
+                                              &conn->stmt[i], NULL);
+                if (code != SQLITE_OK)
+                        return tk_sqlite_fault(conn, code, statements[i].what);
+        }
+        return TK_OK;
+}
+
+void tk_sqlite_finalize(struct tk_sqlite_conn *conn) {
+        for (int i = 0; i < TK_SQL_NR; i++) {
+                sqlite3_finalize(conn->stmt[i]);
+                conn->stmt[i] = NULL;
+        }
+}
+
+struct tk_sqlite_use tk_sqlite_begin(struct tk_sqlite_conn *conn, enum tk_sqlite_stmt which) {
+        sqlite3_stmt *stmt = conn->stmt[which];
+        MUST(stmt != NULL);
+        MUST(!sqlite3_stmt_busy(stmt)); /* a callback called the function that called it */
+        return (struct tk_sqlite_use){.conn = conn, .stmt = stmt, .which = which, .code = SQLITE_OK};
+}
+
+static void bound(struct tk_sqlite_use *use, int code) {
+        if (use->code == SQLITE_OK)
+                use->code = code;
+}
+
+void tk_sqlite_int(struct tk_sqlite_use *use, int64_t value) {
+        bound(use, sqlite3_bind_int64(use->stmt, ++use->bound, value));
+}
+
+void tk_sqlite_blob(struct tk_sqlite_use *use, const void *at, size_t size) {
+        /* A NULL pointer would bind NULL, not the empty value. */
+        bound(use, sqlite3_bind_blob64(use->stmt, ++use->bound, size ? at : "", size, SQLITE_STATIC));
+}
+
+void tk_sqlite_id(struct tk_sqlite_use *use, const struct tk_id *id) {
+        tk_sqlite_blob(use, id->b, sizeof id->b);
+}
+
+void tk_sqlite_text(struct tk_sqlite_use *use, const char *text) {
+        bound(use,
+              sqlite3_bind_text64(use->stmt, ++use->bound, text, strlen(text), SQLITE_STATIC, SQLITE_UTF8));
+}
+
+void tk_sqlite_end(struct tk_sqlite_use *use) {
+        sqlite3_reset(use->stmt); /* repeats the code of the step, which was judged there */
+        sqlite3_clear_bindings(use->stmt);
+}
+
+enum tk_err tk_sqlite_next(struct tk_sqlite_use *use) {
+        if (use->code != SQLITE_OK)
+                return tk_sqlite_fault(use->conn, use->code, statements[use->which].what);
+        use->read = 0;
+        use->bad = false;
+        int code = sqlite3_step(use->stmt);
+        if (code == SQLITE_ROW)
+                return TK_OK;
+        return code == SQLITE_DONE ? TK_E_NOT_FOUND
+                                   : tk_sqlite_fault(use->conn, code, statements[use->which].what);
+}
+
+enum tk_err tk_sqlite_run(struct tk_sqlite_use *use) {
+        int code = use->code == SQLITE_OK ? sqlite3_step(use->stmt) : use->code;
+        enum tk_err err = TK_OK;
+        MUST(code != SQLITE_ROW);
+        if (code == SQLITE_CONSTRAINT_PRIMARYKEY || code == SQLITE_CONSTRAINT_UNIQUE)
+                err = TK_E_CONFLICT;
+        else if (code != SQLITE_DONE)
+                err = tk_sqlite_fault(use->conn, code, statements[use->which].what);
+        tk_sqlite_end(use);
+        return err;
+}
+
+enum tk_err tk_sqlite_run_plain(struct tk_sqlite_conn *conn, enum tk_sqlite_stmt which) {
+        struct tk_sqlite_use use = tk_sqlite_begin(conn, which);
+        return tk_sqlite_run(&use);
+}
+
+/* ---- columns ---- */
+
+int64_t tk_sqlite_col_int(struct tk_sqlite_use *use, int64_t least, int64_t most) {
+        const int at = use->read++;
+        if (sqlite3_column_type(use->stmt, at) == SQLITE_INTEGER) {
+                int64_t value = sqlite3_column_int64(use->stmt, at);
+                if (value >= least && value <= most)
+                        return value;
+        }
+        use->bad = true;
+        return 0;
+}
+
+void tk_sqlite_col_blob(struct tk_sqlite_use *use, void *out, size_t size) {
+        const int at = use->read++;
+        const void *from = sqlite3_column_blob(use->stmt, at);
+        if (from && sqlite3_column_type(use->stmt, at) == SQLITE_BLOB &&
+            (size_t)sqlite3_column_bytes(use->stmt, at) == size) {
+                memcpy(out, from, size);
+                return;
+        }
+        memset(out, 0, size);
+        use->bad = true;
+}
+
+void tk_sqlite_col_text(struct tk_sqlite_use *use, char *out, size_t size) {
+        const int at = use->read++;
+        const bool is_text = sqlite3_column_type(use->stmt, at) == SQLITE_TEXT;
+        const char *from = is_text ? (const char *)sqlite3_column_text(use->stmt, at) : NULL;
+        const size_t len = from ? (size_t)sqlite3_column_bytes(use->stmt, at) : 0;
+        if (from && len < size && !memchr(from, '\0', len)) {
+                memcpy(out, from, len);
+                out[len] = '\0';
+                return;
+        }
+        out[0] = '\0';
+        use->bad = true;
+}

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What a batch writes. The front has validated each row; here it is only spread over its columns.
+ *
+ * An operation that is refused (CONFLICT, NOT_FOUND, OVERFLOW) is refused by its first statement, so that
+ * nothing of it was written; a fault in a later one breaks the batch.
+ */
+#include "store/store_sqlite_int.h"
+
+#include "core/time.h"
+
+static struct tk_sqlite_conn *conn_of(struct tk_store *store) {
+        return &((struct tk_sqlite_store *)store)->conn;
+}
+
+static void scopes_bytes(const struct tk_scopes *scopes, uint8_t out[TK_SCOPE_WORDS * 8]) {
+        for (size_t i = 0; i < TK_SCOPE_WORDS * 8; i++)
+                out[i] = (uint8_t)(scopes->word[i / 8] >> (8 * (i % 8)));
+}
+
+static void bind_window(struct tk_sqlite_use *use, struct tk_window_spec window) {
+        tk_sqlite_int(use, (int64_t)window.kind);
+        tk_sqlite_int(use, window.days);
+        tk_sqlite_int(use, window.anchor_day);
+}
+
+static enum tk_err insert_limits(struct tk_sqlite_conn *conn, const struct tk_key *key) {
+        for (unsigned i = 0; i < key->limits_nr; i++) {
+                const struct tk_limit *limit = &key->limits[i];
+                char cap[TK_CAP_TEXT_MAX];
+                struct tk_sqlite_use use = tk_sqlite_begin(conn, TK_SQL_LIMIT_INSERT);
+                tk_cap_text(limit->meter, limit->cap, cap);
+                tk_sqlite_id(&use, &key->id);
+                tk_sqlite_int(&use, i);
+                tk_sqlite_int(&use, (int64_t)limit->meter);
+                bind_window(&use, limit->window);
+                tk_sqlite_text(&use, cap);
+                enum tk_err err = tk_sqlite_run(&use);
+                if (err == TK_E_CONFLICT) /* limits without a key lay there */
+                        err = tk_sqlite_fault(conn, SQLITE_CONSTRAINT_PRIMARYKEY, "writing a limit");
+                if (err)
+                        return err;
+        }
+        return TK_OK;
+}
+
+static enum tk_err insert_change(struct tk_sqlite_conn *conn, const struct tk_key *key) {
+        struct tk_sqlite_use use = tk_sqlite_begin(conn, TK_SQL_CHANGE_INSERT);
+        tk_sqlite_id(&use, &key->id);
+        return tk_sqlite_run(&use);
+}
+
+enum tk_err tk_sqlite_key_insert(struct tk_store *store, const struct tk_key *key) {
+        struct tk_sqlite_conn *conn = conn_of(store);
+        struct tk_sqlite_use use = tk_sqlite_begin(conn, TK_SQL_KEY_INSERT);
+        uint8_t scopes[TK_SCOPE_WORDS * 8];
+
+        scopes_bytes(&key->scopes, scopes);
+        tk_sqlite_id(&use, &key->id);
+        tk_sqlite_id(&use, &key->org);
+        tk_sqlite_id(&use, &key->workspace);
+        tk_sqlite_blob(&use, key->digest, sizeof key->digest);
+        tk_sqlite_text(&use, key->last6);
+        tk_sqlite_text(&use, key->description);
+        tk_sqlite_int(&use, (int64_t)key->kind);
+        tk_sqlite_int(&use, (int64_t)key->privacy);
+        tk_sqlite_int(&use, (int64_t)key->period);
+        tk_sqlite_blob(&use, scopes, sizeof scopes);
+        tk_sqlite_int(&use, key->created_ms);
+        tk_sqlite_int(&use, key->expires_ms);
+        tk_sqlite_int(&use, key->last_used_ms);
+        tk_sqlite_int(&use, key->revoked_ms);
+        enum tk_err err = tk_sqlite_run(&use);
+        if (!err)
+                err = insert_limits(conn, key);
+        return err ? err : insert_change(conn, key);
+}
+
+/* Runs a statement that changes the one row of a key. */
+static enum tk_err run_on_row(struct tk_sqlite_use *use) {
+        enum tk_err err = tk_sqlite_run(use);
+        return !err && sqlite3_changes(use->conn->db) == 0 ? TK_E_NOT_FOUND : err;
+}
+
+enum tk_err tk_sqlite_key_update(struct tk_store *store, const struct tk_key *key) {
+        struct tk_sqlite_conn *conn = conn_of(store);
+        struct tk_sqlite_use use = tk_sqlite_begin(conn, TK_SQL_KEY_UPDATE);
+        uint8_t scopes[TK_SCOPE_WORDS * 8];
+
+        scopes_bytes(&key->scopes, scopes);
+        tk_sqlite_id(&use, &key->id);
+        tk_sqlite_text(&use, key->last6);
+        tk_sqlite_text(&use, key->description);
+        tk_sqlite_int(&use, (int64_t)key->kind);
+        tk_sqlite_int(&use, (int64_t)key->privacy);
+        tk_sqlite_int(&use, (int64_t)key->period);
+        tk_sqlite_blob(&use, scopes, sizeof scopes);
+        tk_sqlite_int(&use, key->expires_ms);
+        tk_sqlite_int(&use, key->revoked_ms);
+        enum tk_err err = run_on_row(&use);
+        if (err)
+                return err;
+        struct tk_sqlite_use clear = tk_sqlite_begin(conn, TK_SQL_LIMIT_CLEAR);
+        tk_sqlite_id(&clear, &key->id);
+        err = tk_sqlite_run(&clear);
+        if (!err)
+                err = insert_limits(conn, key);
+        return err ? err : insert_change(conn, key);
+}
+
+enum tk_err tk_sqlite_key_touch(struct tk_store *store, struct tk_id id, int64_t used_ms) {
+        struct tk_sqlite_use use = tk_sqlite_begin(conn_of(store), TK_SQL_KEY_TOUCH);
+        tk_sqlite_id(&use, &id);
+        tk_sqlite_int(&use, used_ms);
+        return run_on_row(&use);
+}
+
+static enum tk_err add_part(struct tk_sqlite_conn *conn, const struct tk_id *subject, enum tk_meter meter,
+                            enum tk_sqlite_span span, int64_t number, int64_t amount) {
+        struct tk_sqlite_use use = tk_sqlite_begin(conn, TK_SQL_USAGE_PART_ADD);
+        tk_sqlite_id(&use, subject);
+        tk_sqlite_int(&use, (int64_t)meter);
+        tk_sqlite_int(&use, amount);
+        tk_sqlite_int(&use, (int64_t)span);
+        tk_sqlite_int(&use, number);
+        enum tk_err err = tk_sqlite_run(&use);
+        /* A part is never more than the total, which had room. */
+        if (!err && sqlite3_changes(conn->db) != 1)
+                err = tk_sqlite_fault(conn, SQLITE_CORRUPT, "adding usage");
+        return err;
+}
+
+enum tk_err tk_sqlite_usage_add(struct tk_store *store, struct tk_id subject, enum tk_meter meter,
+                                int64_t hour, int64_t amount) {
+        struct tk_sqlite_conn *conn = conn_of(store);
+        struct tk_sqlite_use use = tk_sqlite_begin(conn, TK_SQL_USAGE_TOTAL_ADD);
+        tk_sqlite_id(&use, &subject);
+        tk_sqlite_int(&use, (int64_t)meter);
+        tk_sqlite_int(&use, amount);
+        enum tk_err err = tk_sqlite_run(&use);
+        if (err)
+                return err;
+        if (sqlite3_changes(conn->db) == 0)
+                return TK_E_OVERFLOW;
+        err = add_part(conn, &subject, meter, TK_SPAN_DAY, tk_floor_div(hour, 24), amount);
+        return err ? err : add_part(conn, &subject, meter, TK_SPAN_HOUR, hour, amount);
+}
+
+static void bind_amounts(struct tk_sqlite_use *use, const struct tk_amounts *amounts) {
+        for (int i = 0; i < TK_METER_NR; i++)
+                tk_sqlite_int(use, amounts->of[i]);
+}
+
+enum tk_err tk_sqlite_entry_add(struct tk_store *store, const struct tk_entry *entry) {
+        struct tk_sqlite_use use = tk_sqlite_begin(conn_of(store), TK_SQL_ENTRY_INSERT);
+        tk_sqlite_id(&use, &entry->id);
+        tk_sqlite_id(&use, &entry->org);
+        tk_sqlite_id(&use, &entry->subject);
+        tk_sqlite_int(&use, entry->held_at_ms);
+        tk_sqlite_int(&use, entry->posted_at_ms);
+        tk_sqlite_text(&use, entry->model);
+        tk_sqlite_int(&use, entry->flags);
+        tk_sqlite_int(&use, (int64_t)entry->tokens.input);
+        tk_sqlite_int(&use, (int64_t)entry->tokens.output);
+        tk_sqlite_int(&use, (int64_t)entry->tokens.cached);
+        tk_sqlite_int(&use, (int64_t)entry->tokens.cache_write);
+        bind_amounts(&use, &entry->due);
+        bind_amounts(&use, &entry->overrun);
+        return tk_sqlite_run(&use);
+}
+
+/* The six columns that name a lease. */
+static void bind_lease(struct tk_sqlite_use *use, const struct tk_lease *lease) {
+        tk_sqlite_id(use, &lease->subject);
+        tk_sqlite_int(use, (int64_t)lease->meter);
+        bind_window(use, lease->window);
+        tk_sqlite_int(use, lease->number);
+}
+
+enum tk_err tk_sqlite_lease_put(struct tk_store *store, const struct tk_lease *lease) {
+        struct tk_sqlite_use use = tk_sqlite_begin(conn_of(store), TK_SQL_LEASE_PUT);
+        bind_lease(&use, lease);
+        tk_sqlite_int(&use, lease->bound);
+        return tk_sqlite_run(&use);
+}
+
+enum tk_err tk_sqlite_lease_drop(struct tk_store *store, const struct tk_lease *lease) {
+        struct tk_sqlite_use use = tk_sqlite_begin(conn_of(store), TK_SQL_LEASE_DROP);
+        bind_lease(&use, lease);
+        return tk_sqlite_run(&use);
+}
+
+enum tk_err tk_sqlite_meta_put(struct tk_store *store, const char *name, struct tk_str value) {
+        struct tk_sqlite_use use = tk_sqlite_begin(conn_of(store), TK_SQL_META_PUT);
+        tk_sqlite_text(&use, name);
+        tk_sqlite_blob(&use, value.at, value.len);
+        return tk_sqlite_run(&use);
+}
