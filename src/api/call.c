@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/call.h"
+
+#include "rt/log.h"
+
+#define PROBLEM_BYTES_MAX 16384
+
+void tk_api_problem(struct tk_api_call *c, enum tk_problem_id id, const char *param, const char *detail) {
+        struct tk_problem problem = {
+                .id = id,
+                .param = param,
+                .detail = detail,
+                .privacy = c->key ? c->key->privacy : TK_PRIVACY_ALL,
+        };
+        const struct tk_dialect *dialect = tk_dialect(c->dialect);
+        int status = tk_problem_status(&problem, c->dialect);
+        struct tk_buf body = TK_BUF(PROBLEM_BYTES_MAX);
+        dialect->render(&problem, &body);
+        if (!tk_buf_ok(&body)) {
+                /* Too long a detail, or no memory: the row alone is short, and if that fails an empty body it
+                 * is. */
+                tk_buf_clear(&body);
+                problem.param = problem.detail = NULL;
+                dialect->render(&problem, &body);
+                if (!tk_buf_ok(&body))
+                        tk_buf_clear(&body);
+        }
+        /* RFC 9110 section 15.5.2 asks for the challenge, RFC 6750 section 3 for its error when a key was
+         * sent. */
+        if (status == 401)
+                tk_call_add_header(c->call, "www-authenticate",
+                                   c->key_sent ? TK_STR("Bearer realm=\"tollkey\", error=\"invalid_token\"")
+                                               : TK_STR("Bearer realm=\"tollkey\""));
+        if (id == TK_PROBLEM_STORE)
+                tk_call_add_header(c->call, "retry-after", TK_STR("1"));
+        tk_call_reply(c->call, status, dialect->error_type, tk_buf_str(&body));
+        tk_buf_free(&body);
+}
+
+void tk_api_fault(struct tk_api_call *c, enum tk_err err) {
+        enum tk_problem_id id = tk_problem_of_err(err);
+        /* A fault of the store was logged where it was born; what should not be able to happen was not. */
+        if (id == TK_PROBLEM_INTERNAL)
+                tk_log(TK_ERROR, "api", "request %s failed: %s", tk_call_id(c->call), tk_err_text(err));
+        tk_api_problem(c, id, NULL, NULL);
+}
+
+void tk_api_reply(struct tk_api_call *c, int status, struct tk_buf *body) {
+        if (tk_buf_ok(body))
+                tk_call_reply(c->call, status, "application/json", tk_buf_str(body));
+        else
+                tk_api_fault(c, TK_E_NO_MEMORY);
+        tk_buf_free(body);
+}
+
+bool tk_api_wants_json(struct tk_api_call *c, size_t body_bytes_max) {
+        struct tk_str type = tk_call_header(c->call, "content-type");
+        type = tk_str_trim(tk_str_head(type, tk_str_find(type, ';')));
+        if (!tk_str_is_nocase(type, "application/json")) {
+                tk_api_problem(c, TK_PROBLEM_CONTENT_TYPE, NULL, NULL);
+                return false;
+        }
+        if (tk_call_body(c->call).len > body_bytes_max) {
+                tk_api_problem(c, TK_PROBLEM_TOO_LARGE, NULL, NULL);
+                return false;
+        }
+        return true;
+}

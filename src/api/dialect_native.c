@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * dialect_native: application/problem+json (RFC 9457). The type is about:blank, so the title is the
+ * status in words (section 4.2.1); what happened is `code`, a name that programs may rely on.
+ */
+#include "api/dialect_native.h"
+
+#include "wire/json_write.h"
+
+static const char *title(int status) {
+        static const struct {
+                int status;
+                const char *text;
+        } rows[] = {
+                {400, "Bad Request"},
+                {401, "Unauthorized"},
+                {402, "Payment Required"},
+                {403, "Forbidden"},
+                {404, "Not Found"},
+                {405, "Method Not Allowed"},
+                {408, "Request Timeout"},
+                {413, "Content Too Large"},
+                {415, "Unsupported Media Type"},
+                {429, "Too Many Requests"},
+                {431, "Request Header Fields Too Large"},
+                {500, "Internal Server Error"},
+                {502, "Bad Gateway"},
+                {503, "Service Unavailable"},
+                {504, "Gateway Timeout"},
+                {505, "HTTP Version Not Supported"},
+        };
+        for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+                if (rows[i].status == status)
+                        return rows[i].text;
+        return "Error";
+}
+
+/* The row's name is upper-case in the table, a code is lower-case on the wire. */
+static void write_code(const char *name, struct tk_jw *w) {
+        char code[64];
+        size_t n = 0;
+        for (; n < sizeof(code) - 1 && name[n]; n++)
+                code[n] = name[n] >= 'A' && name[n] <= 'Z' ? (char)(name[n] + ('a' - 'A')) : name[n];
+        tk_jw_str(w, (struct tk_str){code, n});
+}
+
+static void render(const struct tk_problem *problem, struct tk_buf *body) {
+        const struct tk_problem_row *row = tk_problem_row(problem->id);
+        int status = tk_problem_status(problem, TK_DIALECT_NATIVE);
+        struct tk_jw w = tk_jw_begin(body);
+        tk_jw_object(&w);
+        tk_jw_key(&w, "type");
+        tk_jw_text(&w, "about:blank");
+        tk_jw_key(&w, "title");
+        tk_jw_text(&w, title(status));
+        tk_jw_key(&w, "status");
+        tk_jw_i64(&w, status);
+        tk_jw_key(&w, "code");
+        write_code(row->name, &w);
+        tk_jw_key(&w, "detail");
+        tk_jw_text(&w, row->text);
+        if (problem->param) {
+                tk_jw_key(&w, "param");
+                tk_jw_text(&w, problem->param);
+        }
+        if (problem->detail) {
+                tk_jw_key(&w, "reason");
+                tk_jw_text(&w, problem->detail);
+        }
+        tk_jw_end(&w);
+}
+
+const struct tk_dialect tk_dialect_native = {
+        .name = "native",
+        .error_type = "application/problem+json",
+        .render = render,
+};
