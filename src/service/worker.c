@@ -48,3 +48,7 @@ const struct tk_catalog *tk_worker_catalog(const struct tk_worker *worker) {
 struct tk_reader *tk_worker_reader(struct tk_worker *worker) {
         return worker->reader;
 }
+
+unsigned tk_worker_step_tokens(const struct tk_worker *worker) {
+        return worker->service->hold_output_tokens;
+}

@@ -27,6 +27,8 @@ TK_CHECKED enum tk_err tk_worker_open(struct tk_service *service, tk_mail_send_f
                                       struct tk_worker **out);
 void tk_worker_close(struct tk_worker **worker);
 const struct tk_catalog *tk_worker_catalog(const struct tk_worker *worker);
+/* Output tokens held at first and in each further step of a stream; > 0. */
+unsigned tk_worker_step_tokens(const struct tk_worker *worker);
 struct tk_reader *tk_worker_reader(struct tk_worker *worker);
 
 #endif
