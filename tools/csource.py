@@ -12,7 +12,8 @@ from collections import namedtuple
 _TOKEN = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.DOTALL)
 _DIRECTIVE = re.compile(r'^[ \t]*#(?:[^\n\\]|\\.|\\\n)*', re.MULTILINE | re.DOTALL)
 
-Function = namedtuple('Function', 'name first last start end')  # lines, and offsets of its braces
+# First and last line, how many lines are code (rows of a table in it are data), and the offsets of its braces.
+Function = namedtuple('Function', 'name first last lines start end')
 
 
 def _blank(text):
@@ -72,15 +73,24 @@ class Source:
                 name = _function_name(code[head:begun])
                 if name:
                     first = head + re.match(r'\s*', code[head:begun]).end()
-                    yield Function(name, self.line(first), self.line(m.start()), begun, m.start())
+                    lines = self.line(m.start()) - self.line(first) + 1 - self._table_lines(code, begun, m.start())
+                    yield Function(name, self.line(first), self.line(m.start()), lines, begun, m.start())
                 begun = None
             head = m.end()
 
-    def call(self, opening):
-        """The end of a call whose '(' is at offset `opening`: the offset after its ')'."""
+    def _table_lines(self, code, start, end):
+        """Lines strictly inside the braces of initialisers between two offsets."""
+        count, at = 0, start
+        while m := re.compile(r'=\s*\{').search(code, at, end):
+            at = self.closing(m.end() - 1)
+            count += max(0, self.line(at - 1) - self.line(m.end() - 1) - 1)
+        return count
+
+    def closing(self, opening):
+        """The offset after the bracket that closes the one at `opening`."""
         depth = 0
-        for m in re.finditer(r'[()]', self.code[opening:]):
-            depth += 1 if m.group() == '(' else -1
+        for m in re.finditer(r'[][(){}]', self.code[opening:]):
+            depth += 1 if m.group() in '([{' else -1
             if depth == 0:
                 return opening + m.end()
         return len(self.code)
@@ -103,7 +113,7 @@ def rows(text):
     src = Source('', text)
     code = _DIRECTIVE.sub(lambda m: _blank(m.group()), src.code)
     for m in re.finditer(r'^(\w+)\(', code, re.MULTILINE):
-        end = src.call(m.end() - 1) - 1
+        end = src.closing(m.end() - 1) - 1
         cells, at, depth = [], m.end(), 0
         for i in range(m.end(), end + 1):
             c = code[i]
