@@ -23,6 +23,8 @@
  *    They mostly move later, so scans are rare.
  *  - Nothing comes from the environment: no proxy, no netrc, no cookies, no redirects. The framing of the
  *    request is ours: hop-by-hop fields that the caller passes are not sent.
+ *  - A body that has neither length nor chunks ends where the connection ends, also under TLS: this line of
+ *    the library does not tell a proper end of TLS from a cut one there.
  *  - Closing does not wait for a name look-up under way; its thread ends by itself.
  */
 #include "proxy/upstream.h"
@@ -33,7 +35,6 @@
 
 #include <curl/curl.h>
 #include <errno.h>
-#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
