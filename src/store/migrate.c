@@ -49,7 +49,7 @@ static enum tk_err advance(const struct tk_migrate_ops *ops, void *engine, bool 
         err = ops->exec(engine, steps[version]);
         if (!err)
                 err = ops->version_set(engine, version + 1);
-        if (!err)
+        if (!err && version > 0) /* that a new store was made is no news */
                 tk_log(TK_INFO, TK_STORE_AREA, "schema goes from version %lld to %lld", (long long)version,
                        (long long)version + 1);
         return err;

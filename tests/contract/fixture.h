@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * fixture: what the tests of the store share: a fresh place for a store, rows that are easy to tell apart,
+ * and a random number that a seed repeats.
+ */
+#ifndef TK_TESTS_CONTRACT_FIXTURE_H
+#define TK_TESTS_CONTRACT_FIXTURE_H
+
+#include "store/store.h"
+
+/* A folder of its own below $TMPDIR or /tmp. */
+struct place {
+        char folder[256];
+        char path[300]; /* of the database file in it; not made yet */
+        char url[320];  /* "sqlite:" and the path */
+};
+
+void place_make(struct place *place);
+void place_remove(struct place *place); /* with all that is in it */
+
+struct tk_store *store_must_open(const char *url);
+struct tk_reader *reader_must_open(struct tk_store *store);
+
+struct tk_id id_of(unsigned n); /* n > 0 */
+/* Created at second n, active, with two limits; every field depends on n. */
+struct tk_key key_of(struct tk_id org, unsigned n);
+void digest_of(unsigned n, uint8_t out[32]);
+struct tk_entry entry_of(struct tk_id org, struct tk_id subject, unsigned n);
+struct tk_lease lease_of(struct tk_id subject, int64_t bound);
+
+bool key_same(const struct tk_key *a, const struct tk_key *b);
+bool entry_same(const struct tk_entry *a, const struct tk_entry *b);
+
+/* One batch with one thing in it. */
+void key_put(struct tk_store *store, const struct tk_key *key);
+void usage_put(struct tk_store *store, struct tk_id subject, enum tk_meter meter, int64_t hour,
+               int64_t amount);
+int64_t usage_of(struct tk_reader *reader, struct tk_id subject, enum tk_meter meter);
+
+uint64_t random_next(uint64_t *state); /* *state != 0 */
+
+#endif
