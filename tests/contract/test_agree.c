@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The two engines do the same: a long random history, the same for both, after each batch of which everything
+ * that can be read is compared. The seed is printed when they differ; a history is repeated with
+ * test_agree SEED.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "contract/fixture.h"
+#include "lib/unit.h"
+
+#define BATCHES 60
+#define OPS_MAX 30
+#define THINGS  24 /* few, so that operations meet */
+
+static uint64_t seed = 20261121;
+
+struct pair {
+        struct tk_store *store[2];
+        struct tk_reader *reader[2];
+        struct tk_id org;
+        uint64_t random;
+};
+
+static unsigned pick(struct pair *pair, unsigned n) {
+        return (unsigned)(random_next(&pair->random) % n);
+}
+
+/* ---- one operation on both ---- */
+
+static struct tk_key random_key(struct pair *pair) {
+        struct tk_key key = key_of(pair->org, 1 + pick(pair, THINGS));
+        digest_of(1 + pick(pair, THINGS), key.digest);
+        key.created_ms = pick(pair, 6);
+        key.expires_ms = pick(pair, 3) ? 0 : 50 + (int64_t)pick(pair, 100);
+        key.revoked_ms = pick(pair, 4) ? 0 : 7;
+        key.limits_nr = pick(pair, 3);
+        if (pick(pair, 5) == 0)
+                key.org = id_of(9000);
+        return key;
+}
+
+static struct tk_lease random_lease(struct pair *pair) {
+        struct tk_lease lease = lease_of(id_of(1 + pick(pair, 4)), pick(pair, 1000));
+        lease.meter = (enum tk_meter)pick(pair, 2);
+        lease.number = (int64_t)pick(pair, 3) - 1;
+        return lease;
+}
+
+static int64_t random_amount(struct pair *pair) {
+        return pick(pair, 8) ? (int64_t)pick(pair, 1000) : INT64_MAX - (int64_t)pick(pair, 1000);
+}
+
+static enum tk_err put_meta(struct tk_store *store, unsigned n) {
+        char name[16];
+        snprintf(name, sizeof name, "m%u", n % 5);
+        return tk_store_meta_put(store, name, tk_str_of(name + n % 3));
+}
+
+/* The same operation with the same data on both; what they answer must be the same. */
+static void one_op(struct pair *pair) {
+        const unsigned what = pick(pair, 9), n = pick(pair, 100);
+        const struct tk_key key = random_key(pair);
+        const struct tk_lease lease = random_lease(pair);
+        const int64_t amount = random_amount(pair), hour = (int64_t)pick(pair, 200) - 60;
+        struct tk_entry entry = entry_of(pair->org, id_of(1 + n % 3), 1 + pick(pair, 400));
+        struct tk_key seen[2] = {{.id = {{0}}}, {.id = {{0}}}};
+        enum tk_err err[2] = {TK_OK, TK_OK};
+
+        entry.posted_at_ms = 5 + n % 7;
+        for (int i = 0; i < 2; i++) {
+                struct tk_store *store = pair->store[i];
+                if (what == 0)
+                        err[i] = tk_store_key_insert(store, &key);
+                else if (what == 1)
+                        err[i] = tk_store_key_update(store, &key);
+                else if (what == 2)
+                        err[i] = tk_store_key_touch(store, key.id, n);
+                else if (what == 3)
+                        err[i] = tk_store_key_get(store, key.id, &seen[i]);
+                else if (what == 4)
+                        err[i] = tk_store_usage_add(store, lease.subject, lease.meter, hour, amount);
+                else if (what == 5)
+                        err[i] = tk_store_entry_add(store, &entry);
+                else if (what == 6)
+                        err[i] = tk_store_lease_put(store, &lease);
+                else if (what == 7)
+                        err[i] = tk_store_lease_drop(store, &lease);
+                else
+                        err[i] = put_meta(store, n);
+        }
+        assert_int_equal(err[0], err[1]);
+        assert_true(key_same(&seen[0], &seen[1]));
+}
+
+static void one_batch(struct pair *pair) {
+        for (int i = 0; i < 2; i++)
+                assert_ok(tk_store_begin(pair->store[i]));
+        for (unsigned left = pick(pair, OPS_MAX); left > 0; left--) {
+                const unsigned marked = pick(pair, 4);
+                for (int i = 0; i < 2 && marked < 2; i++)
+                        assert_ok(tk_store_mark(pair->store[i]));
+                for (unsigned ops = 1 + pick(pair, 3); ops > 0; ops--)
+                        one_op(pair);
+                for (int i = 0; i < 2 && marked < 2; i++)
+                        assert_ok(marked ? tk_store_mark_keep(pair->store[i])
+                                         : tk_store_mark_undo(pair->store[i]));
+        }
+        const bool commit = pick(pair, 5) > 0;
+        for (int i = 0; i < 2; i++) {
+                if (commit)
+                        assert_ok(tk_store_commit(pair->store[i]));
+                else
+                        tk_store_rollback(pair->store[i]);
+        }
+}
+
+/* ---- everything that can be read, as a text ---- */
+
+#define TEXT_MAX (512 * 1024)
+
+struct text {
+        char *at;
+        size_t len;
+};
+
+static void add(struct text *text, const char *fmt, ...) TK_PRINTF(2, 3);
+static void add(struct text *text, const char *fmt, ...) {
+        va_list args;
+        va_start(args, fmt);
+        text->len += (size_t)vsnprintf(text->at + text->len, TEXT_MAX - text->len, fmt, args);
+        va_end(args);
+        assert_true(text->len < TEXT_MAX);
+}
+
+static void add_id(struct text *text, struct tk_id id) {
+        char out[TK_ID_TEXT_LEN + 1];
+        tk_id_text(id, out);
+        add(text, " %s", out);
+}
+
+static bool add_key(const struct tk_key *key, void *ctx) {
+        struct text *text = ctx;
+        add(text, "key");
+        add_id(text, key->id);
+        add_id(text, key->workspace);
+        add(text, " %s %s %d %d %d %lld %lld %lld %lld", key->last6, key->description, (int)key->kind,
+            (int)key->privacy, (int)key->period, (long long)key->created_ms, (long long)key->expires_ms,
+            (long long)key->last_used_ms, (long long)key->revoked_ms);
+        for (unsigned i = 0; i < key->limits_nr; i++)
+                add(text, " %d %llu %d/%d/%d", (int)key->limits[i].meter,
+                    (unsigned long long)key->limits[i].cap, (int)key->limits[i].window.kind,
+                    key->limits[i].window.days, key->limits[i].window.anchor_day);
+        add(text, "\n");
+        return true;
+}
+
+static bool add_entry(const struct tk_entry *entry, void *ctx) {
+        struct text *text = ctx;
+        add(text, "entry");
+        add_id(text, entry->id);
+        add_id(text, entry->subject);
+        add(text, " %lld %s %lld %u\n", (long long)entry->posted_at_ms, entry->model,
+            (long long)entry->due.of[TK_METER_VCU], entry->flags);
+        return true;
+}
+
+/* Leases come in no particular order, so they are counted and summed. */
+struct lease_sum {
+        unsigned nr;
+        uint64_t sum;
+};
+
+static bool add_lease(const struct tk_lease *lease, void *ctx) {
+        struct lease_sum *sum = ctx;
+        sum->nr++;
+        sum->sum += (uint64_t)lease->bound * 31 + (uint64_t)lease->number * 17 + (uint64_t)lease->meter * 5 +
+                    lease->subject.b[15] * UINT64_C(1001);
+        return true;
+}
+
+static bool add_change(int64_t seq, struct tk_id key, void *ctx) {
+        struct text *text = ctx;
+        TK_UNUSED(seq); /* only its order is promised */
+        add(text, "change");
+        add_id(text, key);
+        add(text, "\n");
+        return true;
+}
+
+static void add_usage(struct text *text, struct tk_reader *reader) {
+        for (unsigned subject = 1; subject <= 4; subject++)
+                for (int64_t from = -70; from < 150; from += 13)
+                        for (int64_t to = from; to < 160; to += 29) {
+                                int64_t sum = 0;
+                                enum tk_err err = tk_reader_usage_sum(reader, id_of(subject), TK_METER_USD,
+                                                                      from, to, &sum);
+                                add(text, "%d %lld\n", (int)err, (long long)sum);
+                        }
+}
+
+static void add_all(struct text *text, struct tk_reader *reader, struct tk_id org) {
+        const struct tk_id none = {{0}};
+        struct lease_sum leases = {0};
+        struct tk_key key;
+        int64_t last;
+        for (unsigned n = 1; n <= THINGS; n++) {
+                uint8_t digest[32];
+                digest_of(n, digest);
+                add(text, "by id %d, by digest ", (int)tk_reader_key_by_id(reader, id_of(n), &key));
+                add(text, "%d\n", (int)tk_reader_key_by_digest(reader, digest, &key));
+                add(text, "after %u: %d\n", n,
+                    (int)tk_reader_key_list(reader, org, 80, id_of(n), 3, add_key, text));
+        }
+        assert_ok(tk_reader_key_list(reader, org, 80, none, 1000, add_key, text));
+        assert_ok(tk_reader_key_list(reader, id_of(9000), 0, none, 1000, add_key, text));
+        assert_ok(tk_reader_entry_list(reader, org, none, 1000, add_entry, text));
+        assert_ok(tk_reader_entry_list(reader, org, id_of(2), 4, add_entry, text));
+        assert_ok(tk_reader_lease_list(reader, add_lease, &leases));
+        add(text, "leases %u %llu\n", leases.nr, (unsigned long long)leases.sum);
+        assert_ok(tk_reader_changes(reader, 0, add_change, text));
+        assert_ok(tk_reader_change_last(reader, &last));
+        add(text, "changed %d\n", last > 0);
+        for (unsigned n = 0; n < 5; n++) {
+                char name[16], value[16];
+                snprintf(name, sizeof name, "m%u", n);
+                add(text, "meta %d", (int)tk_reader_meta_get(reader, name, value, sizeof value));
+                add(text, " %s\n", value);
+        }
+        add_usage(text, reader);
+}
+
+static void compare(struct pair *pair) {
+        struct text text[2];
+        for (int i = 0; i < 2; i++) {
+                text[i] = (struct text){.at = malloc(TEXT_MAX)};
+                assert_non_null(text[i].at);
+                add_all(&text[i], pair->reader[i], pair->org);
+        }
+        assert_string_equal(text[0].at, text[1].at);
+        free(text[0].at);
+        free(text[1].at);
+}
+
+static void test_engines_agree_on_a_random_history(void **state) {
+        struct pair pair = {.random = seed, .org = id_of(8000)};
+        struct place place;
+        TK_UNUSED(state);
+        print_message("seed %llu\n", (unsigned long long)seed);
+        place_make(&place);
+        for (int i = 0; i < 2; i++) {
+                pair.store[i] = store_must_open(i ? place.url : "memory:");
+                pair.reader[i] = reader_must_open(pair.store[i]);
+        }
+        for (int i = 0; i < BATCHES; i++) {
+                one_batch(&pair);
+                compare(&pair);
+        }
+        for (int i = 0; i < 2; i++) {
+                tk_reader_close(&pair.reader[i]);
+                tk_store_close(&pair.store[i]);
+        }
+        place_remove(&place);
+}
+
+int main(int argc, char **argv) {
+        const struct CMUnitTest tests[] = {TEST(test_engines_agree_on_a_random_history)};
+        if (argc > 1)
+                seed = strtoull(argv[1], NULL, 10) | 1;
+        return cmocka_run_group_tests_name("agree", tests, NULL, NULL);
+}

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The memory engine without memory: the n-th allocation of a batch fails, for n = 1, 2, 3 ... until none
+ * does. A failed job must be undone, a failed commit must leave everything as before, and the store must work
+ * on.
+ *
+ * The linker sends every allocation of the program here (-Wl,--wrap).
+ */
+#include <stdlib.h>
+
+#include "contract/fixture.h"
+#include "lib/unit.h"
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t nr, size_t size);
+void *__real_realloc(void *at, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t nr, size_t size);
+void *__wrap_realloc(void *at, size_t size);
+
+static unsigned countdown; /* 0: nothing fails; n: the n-th from now, once */
+static bool failed;
+
+static bool must_fail(void) {
+        if (countdown && --countdown == 0)
+                failed = true;
+        else
+                return false;
+        return true;
+}
+
+void *__wrap_malloc(size_t size) {
+        return must_fail() ? NULL : __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t nr, size_t size) {
+        return must_fail() ? NULL : __real_calloc(nr, size);
+}
+
+void *__wrap_realloc(void *at, size_t size) {
+        return must_fail() ? NULL : __real_realloc(at, size);
+}
+
+static void fail_from(unsigned n) {
+        countdown = n;
+        failed = false;
+}
+
+#define SUBJECTS 40
+
+/* More of everything than the first arrays hold; the first fault, or what commit says. */
+static enum tk_err write_batch(struct tk_store *store, unsigned base) {
+        enum tk_err err = tk_store_begin(store);
+        for (unsigned i = 1; i <= SUBJECTS && !err; i++) {
+                struct tk_key key = key_of(tk_store_org(store), base + i);
+                struct tk_entry entry = entry_of(tk_store_org(store), key.id, base + i);
+                struct tk_lease lease = lease_of(key.id, 5);
+                char name[] = {(char)('a' + i % 26), (char)('a' + i / 26), '\0'};
+                err = tk_store_key_insert(store, &key);
+                if (!err)
+                        err = tk_store_key_touch(store, key.id, 5);
+                if (!err)
+                        err = tk_store_key_update(store, &key);
+                for (int64_t hour = 0; hour < 3 && !err; hour++)
+                        err = tk_store_usage_add(store, key.id, TK_METER_USD, hour, 7);
+                if (!err)
+                        err = tk_store_entry_add(store, &entry);
+                if (!err)
+                        err = tk_store_lease_put(store, &lease);
+                if (!err)
+                        err = tk_store_meta_put(store, name, TK_STR("value"));
+        }
+        if (!err)
+                return tk_store_commit(store);
+        tk_store_rollback(store);
+        return err;
+}
+
+struct seen {
+        unsigned keys, entries, leases;
+};
+
+static bool count_key(const struct tk_key *key, void *ctx) {
+        TK_UNUSED(key);
+        ((struct seen *)ctx)->keys++;
+        return true;
+}
+
+static bool count_entry(const struct tk_entry *entry, void *ctx) {
+        TK_UNUSED(entry);
+        ((struct seen *)ctx)->entries++;
+        return true;
+}
+
+static bool count_lease(const struct tk_lease *lease, void *ctx) {
+        TK_UNUSED(lease);
+        ((struct seen *)ctx)->leases++;
+        return true;
+}
+
+static void check(struct tk_store *store, unsigned batches) {
+        const struct tk_id none = {{0}};
+        struct tk_reader *reader = reader_must_open(store);
+        struct seen seen = {0};
+        int64_t changes;
+        assert_ok(tk_reader_key_list(reader, tk_store_org(store), 0, none, UINT32_MAX, count_key, &seen));
+        assert_ok(tk_reader_entry_list(reader, tk_store_org(store), none, UINT32_MAX, count_entry, &seen));
+        assert_ok(tk_reader_lease_list(reader, count_lease, &seen));
+        assert_ok(tk_reader_change_last(reader, &changes));
+        assert_int_equal(seen.keys, batches * SUBJECTS);
+        assert_int_equal(seen.entries, batches * SUBJECTS);
+        assert_int_equal(seen.leases, batches * SUBJECTS);
+        assert_int_equal(changes, batches * SUBJECTS * 2);
+        for (unsigned batch = 0; batch < 2; batch++)
+                for (unsigned i = 1; i <= SUBJECTS; i++)
+                        assert_int_equal(usage_of(reader, id_of(batch * 1000 + i), TK_METER_USD),
+                                         batch < batches ? 21 : 0);
+        tk_reader_close(&reader);
+}
+
+static void test_batch_without_memory_leaves_the_state_before_it(void **state) {
+        unsigned n = 1, faults = 0;
+        TK_UNUSED(state);
+        for (bool clean = false; !clean; n++) {
+                struct tk_store *store = store_must_open("memory:");
+                assert_ok(write_batch(store, 0));
+                fail_from(n);
+                enum tk_err err = write_batch(store, 1000);
+                fail_from(0);
+                clean = err == TK_OK;
+                if (!clean) {
+                        assert_int_equal(err, TK_E_NO_MEMORY);
+                        faults++;
+                        check(store, 1);
+                        assert_ok(write_batch(store, 1000)); /* and then it works */
+                }
+                check(store, 2);
+                tk_store_close(&store);
+        }
+        assert_true(faults > 200);
+        print_message("%u allocations failed in turn\n", faults);
+}
+
+static void test_job_without_memory_can_be_undone(void **state) {
+        TK_UNUSED(state);
+        for (unsigned n = 1;; n++) {
+                struct tk_store *store = store_must_open("memory:");
+                struct tk_key before = key_of(tk_store_org(store), 1), job = key_of(tk_store_org(store), 2);
+                struct tk_reader *reader = reader_must_open(store);
+                struct tk_key seen;
+                assert_ok(tk_store_begin(store));
+                assert_ok(tk_store_key_insert(store, &before));
+                assert_ok(tk_store_mark(store));
+                fail_from(n);
+                enum tk_err err = tk_store_key_insert(store, &job);
+                const bool clean = !failed;
+                fail_from(0);
+                assert_int_equal(err, clean ? TK_OK : TK_E_NO_MEMORY);
+                assert_ok(tk_store_mark_undo(store));
+                assert_ok(tk_store_commit(store));
+                assert_ok(tk_reader_key_by_id(reader, before.id, &seen));
+                assert_int_equal(tk_reader_key_by_id(reader, job.id, &seen), TK_E_NOT_FOUND);
+                tk_reader_close(&reader);
+                tk_store_close(&store);
+                if (clean)
+                        break;
+        }
+}
+
+static void test_open_without_memory_says_so(void **state) {
+        unsigned n = 1;
+        TK_UNUSED(state);
+        for (;; n++) {
+                struct tk_store *store;
+                struct tk_reader *reader = NULL;
+                char why[200] = "?";
+                fail_from(n);
+                enum tk_err err = tk_store_open("memory:", &store, why, sizeof why);
+                if (!err)
+                        err = tk_reader_open(store, &reader);
+                const bool clean = !failed;
+                fail_from(0);
+                assert_int_equal(err, clean ? TK_OK : TK_E_NO_MEMORY);
+                if (!store)
+                        assert_string_equal(why, "out of memory");
+                tk_reader_close(&reader);
+                tk_store_close(&store);
+                if (clean)
+                        break;
+        }
+        assert_true(n > 2);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                TEST(test_batch_without_memory_leaves_the_state_before_it),
+                TEST(test_job_without_memory_can_be_undone),
+                TEST(test_open_without_memory_says_so),
+        };
+        return cmocka_run_group_tests_name("memory_alloc", tests, NULL, NULL);
+}
