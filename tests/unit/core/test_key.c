@@ -63,6 +63,9 @@ static void endless_last6(struct tk_key *key) {
 static void last6_with_a_space(struct tk_key *key) {
         key->last6[2] = ' ';
 }
+static void last6_begins_with_a_space(struct tk_key *key) {
+        key->last6[0] = ' ';
+}
 static void last6_with_a_control(struct tk_key *key) {
         key->last6[2] = '\x7F';
 }
@@ -113,6 +116,7 @@ static void each_invariant(void **state) {
                 {"description not UTF-8", description_not_utf8},
                 {"endless last six", endless_last6},
                 {"last six with a space", last6_with_a_space},
+                {"last six that begins with a space", last6_begins_with_a_space},
                 {"last six with a control character", last6_with_a_control},
                 {"last six not ASCII", last6_not_ascii},
                 {"created before 1970", created_before_1970},
@@ -146,6 +150,9 @@ static void unusual_keys_are_sound(void **state) {
         for (int i = 0; i < 64; i++) /* the longest in bytes */
                 memcpy(key.description + 3 * i, "\xE2\x82\xAC", 4);
         assert_int_equal(strlen(key.description), TK_DESCRIPTION_BYTES_MAX);
+        assert_true(tk_key_ok(&key));
+        memcpy(key.last6, "!~abc", 6); /* of an imported key: shorter, and with other signs */
+        key.created_ms = 0;
         assert_true(tk_key_ok(&key));
         key.limits_nr = 0;
         key.kind = TK_KIND_ADMIN;

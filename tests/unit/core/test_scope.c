@@ -35,6 +35,17 @@ static void numbers_and_names_are_those_on_disk(void **state) {
         }
 }
 
+/* The bits are stored, so right n is bit n % 64 of word n / 64 for ever. */
+static void bits_are_those_on_disk(void **state) {
+        struct tk_scopes inference = tk_scopes_of_kind(TK_KIND_INFERENCE),
+                         admin = tk_scopes_of_kind(TK_KIND_ADMIN);
+        (void)state;
+        assert_int_equal(inference.word[0] & 0x1F, 0x07);
+        assert_int_equal(admin.word[0] & 0x1F, 0x1F);
+        for (int i = 1; i < TK_SCOPE_WORDS; i++)
+                assert_int_equal(inference.word[i] | admin.word[i], 0);
+}
+
 static void every_row_has_its_own_name(void **state) {
         (void)state;
         for (int i = 0; i < TK_SCOPE_NR; i++) {
@@ -126,6 +137,7 @@ static void what_is_outside_is_a_bug(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 TEST(numbers_and_names_are_those_on_disk),
+                TEST(bits_are_those_on_disk),
                 TEST(every_row_has_its_own_name),
                 TEST(other_names_are_refused),
                 TEST(a_set_holds_what_was_added),
