@@ -129,7 +129,8 @@ static struct tk_service *service_new(const struct tk_service_opt *opt) {
         MUST(fits);
         service->hold_output_tokens = opt->hold_output_tokens ? opt->hold_output_tokens : HOLD_OUTPUT_TOKENS;
         service->hold_ms = opt->hold_ms ? opt->hold_ms : HOLD_MS;
-        atomic_init(&service->clock_s, tk_floor_div(tk_clock_now_ms(), 1000));
+        service->manual = opt->manual;
+        atomic_init(&service->clock_s, tk_floor_div(opt->manual ? opt->start_ms : tk_clock_now_ms(), 1000));
         tk_lock_init(&service->touched_lock);
         tk_lock_init(&service->workers_lock);
         pthread_mutex_init(&service->stop_mutex, NULL);
@@ -167,8 +168,10 @@ static enum tk_err service_start(struct tk_service *service) {
             (err = tk_reader_open(service->store, &service->housekeeper_reader)) != TK_OK ||
             (err = tk_reader_change_last(service->housekeeper_reader, &service->change_seen)) != TK_OK ||
             (err = doubts_open(service)) != TK_OK || (err = tk_ring_open(&service->ring)) != TK_OK ||
-            (err = tk_writer_open(service->store, &service->writer)) != TK_OK)
+            (err = tk_writer_open(service->store, service->manual, &service->writer)) != TK_OK)
                 return err;
+        if (service->manual)
+                return TK_OK;
         if (pthread_create(&service->housekeeper, NULL, tk_housekeeper_main, service) == 0)
                 return TK_OK;
         tk_writer_close(&service->writer);
@@ -188,15 +191,34 @@ enum tk_err tk_service_open(const struct tk_service_opt *opt, struct tk_service 
         return err;
 }
 
+static void stop_housekeeper(struct tk_service *service) {
+        pthread_mutex_lock(&service->stop_mutex);
+        service->stopping = true;
+        pthread_cond_signal(&service->stop_wake);
+        pthread_mutex_unlock(&service->stop_mutex);
+        pthread_join(service->housekeeper, NULL);
+}
+
+bool tk_service_step(struct tk_service *service) {
+        MUST(service->manual);
+        return tk_writer_step(service->writer);
+}
+
+void tk_service_abandon(struct tk_service **service) {
+        struct tk_service *s = *service;
+        MUST(s->manual);
+        tk_writer_abandon(s->writer);
+        tk_writer_close(&s->writer);
+        service_free(s);
+        *service = NULL;
+}
+
 void tk_service_close(struct tk_service **service) {
         struct tk_service *s = *service;
         if (!s)
                 return;
-        pthread_mutex_lock(&s->stop_mutex);
-        s->stopping = true;
-        pthread_cond_signal(&s->stop_wake);
-        pthread_mutex_unlock(&s->stop_mutex);
-        pthread_join(s->housekeeper, NULL);
+        if (!s->manual)
+                stop_housekeeper(s);
         tk_service_flush_touched(s);
         tk_writer_close(&s->writer);
         leases_return(s);

@@ -31,6 +31,7 @@ struct tk_service {
         char key_prefix[TK_KEY_PREFIX_MAX + 1];
         unsigned hold_output_tokens;
         unsigned hold_ms;
+        bool manual; /* no threads: a simulation drives it */
         struct tk_writer *writer;
         struct tk_ring *ring;
         struct tk_doubt *doubts; /* sorted by subject */

@@ -20,6 +20,7 @@
 struct tk_writer {
         /* immutable after start */
         struct tk_store *store;
+        bool manual;
         pthread_t thread; /* for the join; the thread itself uses `self` */
 
         /* under mutex */
@@ -219,7 +220,32 @@ static void *writer_main(void *arg) {
         }
 }
 
-enum tk_err tk_writer_open(struct tk_store *store, struct tk_writer **out) {
+bool tk_writer_step(struct tk_writer *writer) {
+        MUST(writer->manual);
+        pthread_mutex_lock(&writer->mutex);
+        take(writer);
+        pthread_mutex_unlock(&writer->mutex);
+        if (!writer->batch)
+                return false;
+        run_batch(writer, false);
+        return true;
+}
+
+void tk_writer_abandon(struct tk_writer *writer) {
+        MUST(writer->manual);
+        for (;;) {
+                pthread_mutex_lock(&writer->mutex);
+                take(writer);
+                pthread_mutex_unlock(&writer->mutex);
+                if (!writer->batch)
+                        return;
+                for (struct tk_job *job = writer->batch; job; job = job->next)
+                        job->must_land = false;
+                settle_batch(writer, TK_E_CLOSED);
+        }
+}
+
+enum tk_err tk_writer_open(struct tk_store *store, bool manual, struct tk_writer **out) {
         struct tk_writer *writer = calloc(1, sizeof *writer);
         pthread_condattr_t attr;
         *out = NULL;
@@ -232,12 +258,23 @@ enum tk_err tk_writer_open(struct tk_store *store, struct tk_writer **out) {
         pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
         pthread_cond_init(&writer->wake, &attr);
         pthread_condattr_destroy(&attr);
-        if (pthread_create(&writer->thread, NULL, writer_main, writer) != 0) {
+        writer->manual = manual;
+        writer->self = pthread_self();
+        if (!manual && pthread_create(&writer->thread, NULL, writer_main, writer) != 0) {
                 free(writer);
                 return TK_E_NO_MEMORY;
         }
         *out = writer;
         return TK_OK;
+}
+
+static void drain(struct tk_writer *writer) {
+        for (;;) {
+                take(writer);
+                if (!writer->batch)
+                        return;
+                run_batch(writer, true);
+        }
 }
 
 void tk_writer_close(struct tk_writer **writer) {
@@ -248,7 +285,10 @@ void tk_writer_close(struct tk_writer **writer) {
         w->stopping = true;
         pthread_cond_signal(&w->wake);
         pthread_mutex_unlock(&w->mutex);
-        pthread_join(w->thread, NULL);
+        if (w->manual)
+                drain(w);
+        else
+                pthread_join(w->thread, NULL);
         MUST(!w->head && !w->batch);
         pthread_cond_destroy(&w->wake);
         pthread_mutex_destroy(&w->mutex);

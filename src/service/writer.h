@@ -34,7 +34,13 @@ struct tk_job {
         struct tk_mail mail;
 };
 
-TK_CHECKED enum tk_err tk_writer_open(struct tk_store *store, struct tk_writer **out);
+/* manual: no thread; the caller is the writer's thread and runs batches with tk_writer_step(). For
+ * simulation. */
+TK_CHECKED enum tk_err tk_writer_open(struct tk_store *store, bool manual, struct tk_writer **out);
+/* Manual only: one batch, if anything is queued; true when something was. */
+bool tk_writer_step(struct tk_writer *writer);
+/* Manual only: everything queued ends unwritten, as in a crash; every job's err is CLOSED. */
+void tk_writer_abandon(struct tk_writer *writer);
 /* Lands what is queued, then ends the thread. A debt that still cannot land is logged as lost. */
 void tk_writer_close(struct tk_writer **writer);
 /* Any thread. The job is the writer's until done. */
