@@ -23,99 +23,88 @@ static const struct tk_price tiered = {
 };
 static const struct tk_price nothing = {.base = {0, 0, TK_RATE_NONE, TK_RATE_NONE}};
 
+static const struct {
+        const char *name;
+        struct tk_price price;
+        struct tk_tokens tokens;
+        int64_t nano;
+} cost_rows[] = {
+        {"no tokens", {.base = {150000000, 600000000, TK_RATE_NONE, TK_RATE_NONE}}, {0, 0, 0, 0}, 0},
+        {"input only", {.base = {150000000, 600000000, TK_RATE_NONE, TK_RATE_NONE}}, {1000, 0, 0, 0}, 150000},
+        {"output only",
+         {.base = {150000000, 600000000, TK_RATE_NONE, TK_RATE_NONE}},
+         {0, 1000, 0, 0},
+         600000},
+        /* The worked example of the prompt-caching guide (venice sheet section 6): $0.006. */
+        {"the documented example",
+         {.base = {6000000000, 30000000000, 600000000, TK_RATE_NONE}},
+         {5500, 0, 5000, 0},
+         6000000},
+        {"cached without a rate is input",
+         {.base = {6000000000, 0, TK_RATE_NONE, TK_RATE_NONE}},
+         {5500, 0, 5000, 0},
+         33000000},
+        {"cached for nothing", {.base = {6000000000, 0, 0, TK_RATE_NONE}}, {5500, 0, 5000, 0}, 3000000},
+        {"cache write dearer",
+         {.base = {4000000000, 0, TK_RATE_NONE, 5000000000}},
+         {1000, 0, 0, 400},
+         4400000},
+        {"all four kinds",
+         {.base = {1000000000, 2000000000, 100000000, 1250000000}},
+         {1000, 10, 300, 200},
+         800000},
+        {"one token at one nano a million", {.base = {1, 0, TK_RATE_NONE, TK_RATE_NONE}}, {1, 0, 0, 0}, 1},
+        {"a million at one nano", {.base = {1, 0, TK_RATE_NONE, TK_RATE_NONE}}, {1000000, 0, 0, 0}, 1},
+        {"one more", {.base = {1, 0, TK_RATE_NONE, TK_RATE_NONE}}, {1000001, 0, 0, 0}, 2},
+        {"rounded up once, not per kind", {.base = {1, 1, 1, 1}}, {3, 1, 1, 1}, 1},
+        {"at the threshold",
+         {.base = {1000000, 0, TK_RATE_NONE, TK_RATE_NONE},
+          .longer = {2000000, 0, TK_RATE_NONE, TK_RATE_NONE},
+          .longer_above = 100},
+         {100, 0, 0, 0},
+         100},
+        {"above it, the whole call",
+         {.base = {1000000, 0, TK_RATE_NONE, TK_RATE_NONE},
+          .longer = {2000000, 0, TK_RATE_NONE, TK_RATE_NONE},
+          .longer_above = 100},
+         {101, 0, 0, 0},
+         202},
+        {"a threshold of one",
+         {.base = {1000000, 0, 0, 0}, .longer = {2000000, 0, 0, 0}, .longer_above = 1},
+         {2, 0, 0, 0},
+         4},
+        {"cached tokens count for the threshold",
+         {.base = {1000000, 0, 0, TK_RATE_NONE},
+          .longer = {2000000, 0, 0, TK_RATE_NONE},
+          .longer_above = 100},
+         {101, 0, 100, 0},
+         2},
+        {"output does not",
+         {.base = {1000000, 3000000, 0, TK_RATE_NONE},
+          .longer = {2000000, 9000000, 0, TK_RATE_NONE},
+          .longer_above = 100},
+         {1, 1000, 0, 0},
+         3001},
+        {"the longer rates fall back to their own input",
+         {.base = {1000000, 0, 7, 7},
+          .longer = {2000000, 0, TK_RATE_NONE, TK_RATE_NONE},
+          .longer_above = 100},
+         {200, 0, 100, 50},
+         400},
+        {"a free price is zero", {.base = {0, 0, TK_RATE_NONE, TK_RATE_NONE}}, {1000, 1000, 0, 0}, 0},
+        {"the dearest that fits",
+         {.base = {INT64_MAX, 0, TK_RATE_NONE, TK_RATE_NONE}},
+         {1000000, 0, 0, 0},
+         INT64_MAX},
+};
+
 static void costs(void **state) {
-        static const struct {
-                const char *name;
-                struct tk_price price;
-                struct tk_tokens tokens;
-                int64_t nano;
-        } rows[] = {
-                {"no tokens", {.base = {150000000, 600000000, TK_RATE_NONE, TK_RATE_NONE}}, {0, 0, 0, 0}, 0},
-                {"input only",
-                 {.base = {150000000, 600000000, TK_RATE_NONE, TK_RATE_NONE}},
-                 {1000, 0, 0, 0},
-                 150000},
-                {"output only",
-                 {.base = {150000000, 600000000, TK_RATE_NONE, TK_RATE_NONE}},
-                 {0, 1000, 0, 0},
-                 600000},
-                /* The worked example of the prompt-caching guide (venice sheet section 6): $0.006. */
-                {"the documented example",
-                 {.base = {6000000000, 30000000000, 600000000, TK_RATE_NONE}},
-                 {5500, 0, 5000, 0},
-                 6000000},
-                {"cached without a rate is input",
-                 {.base = {6000000000, 0, TK_RATE_NONE, TK_RATE_NONE}},
-                 {5500, 0, 5000, 0},
-                 33000000},
-                {"cached for nothing",
-                 {.base = {6000000000, 0, 0, TK_RATE_NONE}},
-                 {5500, 0, 5000, 0},
-                 3000000},
-                {"cache write dearer",
-                 {.base = {4000000000, 0, TK_RATE_NONE, 5000000000}},
-                 {1000, 0, 0, 400},
-                 4400000},
-                {"all four kinds",
-                 {.base = {1000000000, 2000000000, 100000000, 1250000000}},
-                 {1000, 10, 300, 200},
-                 800000},
-                {"one token at one nano a million",
-                 {.base = {1, 0, TK_RATE_NONE, TK_RATE_NONE}},
-                 {1, 0, 0, 0},
-                 1},
-                {"a million at one nano",
-                 {.base = {1, 0, TK_RATE_NONE, TK_RATE_NONE}},
-                 {1000000, 0, 0, 0},
-                 1},
-                {"one more", {.base = {1, 0, TK_RATE_NONE, TK_RATE_NONE}}, {1000001, 0, 0, 0}, 2},
-                {"rounded up once, not per kind", {.base = {1, 1, 1, 1}}, {3, 1, 1, 1}, 1},
-                {"at the threshold",
-                 {.base = {1000000, 0, TK_RATE_NONE, TK_RATE_NONE},
-                  .longer = {2000000, 0, TK_RATE_NONE, TK_RATE_NONE},
-                  .longer_above = 100},
-                 {100, 0, 0, 0},
-                 100},
-                {"above it, the whole call",
-                 {.base = {1000000, 0, TK_RATE_NONE, TK_RATE_NONE},
-                  .longer = {2000000, 0, TK_RATE_NONE, TK_RATE_NONE},
-                  .longer_above = 100},
-                 {101, 0, 0, 0},
-                 202},
-                {"a threshold of one",
-                 {.base = {1000000, 0, 0, 0}, .longer = {2000000, 0, 0, 0}, .longer_above = 1},
-                 {2, 0, 0, 0},
-                 4},
-                {"cached tokens count for the threshold",
-                 {.base = {1000000, 0, 0, TK_RATE_NONE},
-                  .longer = {2000000, 0, 0, TK_RATE_NONE},
-                  .longer_above = 100},
-                 {101, 0, 100, 0},
-                 2},
-                {"output does not",
-                 {.base = {1000000, 3000000, 0, TK_RATE_NONE},
-                  .longer = {2000000, 9000000, 0, TK_RATE_NONE},
-                  .longer_above = 100},
-                 {1, 1000, 0, 0},
-                 3001},
-                {"the longer rates fall back to their own input",
-                 {.base = {1000000, 0, 7, 7},
-                  .longer = {2000000, 0, TK_RATE_NONE, TK_RATE_NONE},
-                  .longer_above = 100},
-                 {200, 0, 100, 50},
-                 400},
-                {"a free price is zero", {.base = {0, 0, TK_RATE_NONE, TK_RATE_NONE}}, {1000, 1000, 0, 0}, 0},
-                {"the dearest that fits",
-                 {.base = {INT64_MAX, 0, TK_RATE_NONE, TK_RATE_NONE}},
-                 {1000000, 0, 0, 0},
-                 INT64_MAX},
-        };
         (void)state;
-        for (size_t i = 0; i < COUNT(rows); i++) {
+        for (size_t i = 0; i < COUNT(cost_rows); i++) {
                 struct tk_money cost = {-7};
-                enum tk_err err = tk_price_cost(&rows[i].price, &rows[i].tokens, &cost);
-                if (err || cost.nano != rows[i].nano)
-                        WRONG("%s: %s, %" PRId64, rows[i].name, tk_err_name(err), cost.nano);
+                enum tk_err err = tk_price_cost(&cost_rows[i].price, &cost_rows[i].tokens, &cost);
+                if (err || cost.nano != cost_rows[i].nano)
+                        WRONG("%s: %s, %" PRId64, cost_rows[i].name, tk_err_name(err), cost.nano);
         }
 }
 
