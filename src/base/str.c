@@ -31,7 +31,7 @@ bool tk_str_is_nocase(struct tk_str a, const char *text) {
 
 bool tk_str_starts(struct tk_str a, const char *prefix) {
         size_t n = strlen(prefix);
-        return a.len >= n && memcmp(a.at, prefix, n) == 0;
+        return a.len >= n && (n == 0 || memcmp(a.at, prefix, n) == 0);
 }
 
 size_t tk_str_find(struct tk_str a, char c) {

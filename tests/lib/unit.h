@@ -14,6 +14,8 @@
 
 #undef fail
 #undef skip
+#undef fail_msg
+#define fail_msg(...) (print_error("ERROR: " __VA_ARGS__), _fail(__FILE__, __LINE__))
 
 #define assert_ok(e) assert_int_equal((e), 0)
 #define TEST(f) cmocka_unit_test(f)
