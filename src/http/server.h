@@ -32,23 +32,23 @@ struct tk_call;
 #define TK_REQUEST_ID_LEN 36 /* a UUID; also the id of the ledger's hold */
 
 /* on_call: the handler. on_refuse: fill `body` (JSON) for a status that the seam decided itself;
- * path may be empty when it was never read. Both on the call's loop. */
+ * path may be cut, or empty, when it was never read in full. Both on the call's loop. */
 typedef void tk_on_call_f(struct tk_call *call, void *ctx);
 typedef void tk_on_refuse_f(int status, struct tk_str path, const char *why, struct tk_buf *body, void *ctx);
 /* Start and end of each loop's thread, on that thread: for per-loop state. */
 typedef enum tk_err tk_on_loop_f(struct tk_loop *loop, unsigned index, void *ctx);
 
 struct tk_server_opt {
-        const char *listen;        /* "HOST:PORT", "[v6]:PORT"; port 0 picks a free one */
-        unsigned loops;            /* 0: one for each core */
-        size_t header_bytes_max;   /* 431 beyond; default 16384 */
-        size_t body_bytes_max;     /* 413 beyond; default 32 MiB */
-        unsigned connections_max;  /* per loop; further ones wait in the backlog; default 10000 */
-        unsigned header_ms;        /* to send a whole header, from its first byte; 408; default 10000 */
-        unsigned body_ms;          /* between two pieces of a body; 408; default 30000 */
-        unsigned idle_ms;          /* keep-alive between requests, closed silently; default 75000 */
-        unsigned write_ms;         /* a client that reads nothing for this long is gone; default 60000 */
-        unsigned stop_ms;          /* grace of tk_server_stop; default 10000 */
+        const char *listen;       /* "HOST:PORT", "[v6]:PORT"; port 0 picks a free one */
+        unsigned loops;           /* 0: one for each core */
+        size_t header_bytes_max;  /* 431 beyond; default 16384 */
+        size_t body_bytes_max;    /* 413 beyond; default 32 MiB */
+        unsigned connections_max; /* per loop; further ones wait in the backlog; default 10000 */
+        unsigned header_ms;       /* to send a whole header, from its first byte; 408; default 10000 */
+        unsigned body_ms;         /* between two pieces of a body; 408; default 30000 */
+        unsigned idle_ms;         /* keep-alive between requests, closed silently; default 75000 */
+        unsigned write_ms;        /* a client that reads nothing for this long is gone; default 60000 */
+        unsigned stop_ms;         /* grace of tk_server_stop; default 10000 */
         tk_on_call_f *on_call;
         tk_on_refuse_f *on_refuse;
         tk_on_loop_f *on_loop_start; /* optional */
@@ -80,7 +80,8 @@ struct tk_msg {
         struct tk_msg *next;
         void (*run)(struct tk_msg *msg);
 };
-/* Any thread. Messages of one sender run in order. False once the loop has ended: run() will not be called. */
+/* Any thread. Messages of one sender run in order. False once the loop has ended: run() will not be called.
+ */
 bool tk_loop_send(struct tk_loop *loop, struct tk_msg *msg);
 
 /* Calls back on the loop's thread each time fd is readable (level-triggered); the fd stays the caller's. */
@@ -92,10 +93,15 @@ void tk_watch_close(struct tk_watch **watch);
 
 /* One-shot timer, loop thread only; the struct is the caller's and must live until fired or cancelled. */
 struct tk_timer {
-        void (*fire)(struct tk_timer *timer);
-        void *impl; /* the seam's */
+        void (*fire)(struct tk_timer *timer); /* the timer is stopped by then, and may be started again */
+        /* the seam's, zero at first: */
+        struct tk_loop *loop; /* set while it runs */
+        int64_t due_ms;       /* monotonic */
+        uint64_t order;
+        struct tk_timer *child, *next, *prev;
 };
-void tk_timer_start(struct tk_loop *loop, struct tk_timer *timer, unsigned after_ms); /* restarts a running one */
+void tk_timer_start(struct tk_loop *loop, struct tk_timer *timer,
+                    unsigned after_ms);       /* restarts a running one */
 void tk_timer_cancel(struct tk_timer *timer); /* harmless when it is not running */
 
 /* ---- call: request. Spans live as long as the call. Loop thread only. ---- */
@@ -114,7 +120,9 @@ void *tk_call_alloc(struct tk_call *call, size_t size);
 
 /* ---- call: answer ----
  * The seam adds Date, Connection, Content-Length or chunked framing, and x-request-id. HEAD gets no
- * body. Header names and values are copied; CR, LF and NUL in a value are a programmer's error (MUST). */
+ * body. Header names and values are copied; CR, LF and NUL in a value are a programmer's error (MUST).
+ * Names that belong to the seam (connection, content-length, date, keep-alive, trailer, transfer-encoding,
+ * upgrade, x-request-id) are left out, so that an upstream's headers can be passed on as they are. */
 void tk_call_add_header(struct tk_call *call, const char *name, struct tk_str value);
 /* The whole answer. content_type may be NULL when body is empty. body is copied. */
 void tk_call_reply(struct tk_call *call, int status, const char *content_type, struct tk_str body);
