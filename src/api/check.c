@@ -37,6 +37,13 @@ static const char *reason(enum json_error_code code) {
 TK_CHECKED static enum tk_err parse(struct tk_str text, json_t **out, char why[TK_CHECK_WHY_MAX]) {
         json_error_t error;
         const char *bytes = text.len ? text.at : "";
+        *out = NULL;
+        /* The library passes over some bare NUL bytes; JSON has none anywhere (RFC 8259 section 2). */
+        if (memchr(bytes, '\0', text.len)) {
+                snprintf(why, TK_CHECK_WHY_MAX, "Line 1, byte %zu: %s.", tk_str_find(text, '\0') + 1,
+                         reason(json_error_null_character));
+                return TK_E_SYNTAX;
+        }
         *out = json_loadb(bytes, text.len, JSON_REJECT_DUPLICATES, &error);
         /*
          * An integer beyond 64 bits stops the library, though it is good JSON and the member's own maximum
