@@ -8,9 +8,11 @@
 
 #include <string.h>
 
+static char model_id[] = "m", upstream_id[] = "vendor/big \"m\"";
+
 /* $0.15 and $0.60 per million tokens: 150 and 600 nano a token. */
 static struct tk_model model = {
-        .id = "m",
+        .id = model_id,
         .priced = true,
         .max_output_tokens = 4096,
         .price = {.base = {150000000, 600000000, TK_RATE_NONE, TK_RATE_NONE}},
@@ -121,7 +123,7 @@ static void the_body_changes_only_where_it_must(void **state) {
 
 static void the_provider_gets_its_own_name_of_the_model(void **state) {
         TK_UNUSED(state);
-        model.upstream_id = (char *)"vendor/big \"m\"";
+        model.upstream_id = upstream_id;
         assert_body("{\"messages\":[],\"model\":\"m\"}", 4096,
                     "{\"messages\":[],\"model\":\"vendor/big \\\"m\\\"\"}");
         model.upstream_id = NULL;
