@@ -5,12 +5,11 @@
  */
 #include "wire/sse.h"
 
-#include <endian.h>
 #include <string.h>
 
-#define BYTES(c) (UINT64_C(0x0101010101010101) * (c))
-#define BOM      "\xEF\xBB\xBF"
-#define BOM_LEN  3
+#define BOM     "\xEF\xBB\xBF"
+#define BOM_LEN 3
+#define WINDOW  1024
 /* A piece may come on top of an unfinished event; its own size is the caller's to bound. */
 #define PENDING_MAX ((size_t)TK_SSE_EVENT_BYTES_MAX * 16)
 
@@ -27,21 +26,19 @@ void tk_sse_free(struct tk_sse *sse) {
         tk_sse_init(sse);
 }
 
-/* The first CR or LF from p, or end; eight bytes at a time (as skip_plain in json_scan.c). */
+/* The first CR or LF from p, or end. In windows, so that a stream of many CR and no LF does not make
+ * the search for the LF go to the end once for each line. */
 static const char *find_line_end(const char *p, const char *end) {
-        while (end - p >= 8) {
-                uint64_t word;
-                memcpy(&word, p, sizeof(word));
-                word = le64toh(word);
-                uint64_t cr = word ^ BYTES('\r'), lf = word ^ BYTES('\n');
-                uint64_t hit = (((cr - BYTES(0x01)) & ~cr) | ((lf - BYTES(0x01)) & ~lf)) & BYTES(0x80);
-                if (hit)
-                        return p + (__builtin_ctzll(hit) >> 3);
-                p += 8;
+        while (p < end) {
+                size_t n = (size_t)(end - p) < WINDOW ? (size_t)(end - p) : WINDOW;
+                const char *lf = memchr(p, '\n', n);
+                const char *stop = lf ? lf : p + n;
+                const char *cr = memchr(p, '\r', (size_t)(stop - p));
+                if (cr || lf)
+                        return cr ? cr : lf;
+                p = stop;
         }
-        while (p < end && *p != '\r' && *p != '\n')
-                p++;
-        return p;
+        return end;
 }
 
 /* Looks for a BOM at the start of the stream; false: too few bytes to tell. */

@@ -235,6 +235,29 @@ static void finishing(void **state) {
         tk_sse_free(&sse);
 }
 
+/* Lines are searched in windows of 1024 bytes: every length around one and two of them, every line end. */
+static void long_lines(void **state) {
+        static const char *const ends[] = {"\n", "\r", "\r\n"};
+        char bytes[2200];
+        (void)state;
+        for (size_t i = 0; i < COUNT(ends); i++)
+                for (size_t len = 1000; len < 2100; len += len == 1040 ? 1000 : 1) {
+                        struct tk_sse sse;
+                        struct tk_sse_event event;
+                        memcpy(bytes, "data: ", 6);
+                        memset(bytes + 6, 'x', len - 6);
+                        bytes[len] = '\0';
+                        strcat(strcat(strcat(strcat(bytes, ends[i]), "data:y"), ends[i]), ends[i]);
+                        tk_sse_init(&sse);
+                        feed(&sse, tk_str_of(bytes));
+                        assert_true(tk_sse_next(&sse, &event));
+                        assert_int_equal(event.raw.len, strlen(bytes));
+                        assert_int_equal(event.data.len, len - 6 + 2);
+                        assert_memory_equal(event.data.at + len - 6, "\ny", 2);
+                        tk_sse_free(&sse);
+                }
+}
+
 /* The largest event passes, and one byte more does not, whether it comes in one piece or in many. */
 static void size_limit(void **state) {
         size_t max = TK_SSE_EVENT_BYTES_MAX;
@@ -292,6 +315,7 @@ int main(void) {
                 TEST(taken_only_at_the_end),
                 TEST(promptness),
                 TEST(finishing),
+                TEST(long_lines),
                 TEST(size_limit),
                 TEST(size_limit_of_a_later_event),
         };
