@@ -8,7 +8,20 @@
 #include "unit/base/must_mock.h"
 #include "unit/base/table.h"
 
+#include <limits.h>
 #include <string.h>
+
+/* The allocation that fails, counted down; the linker sends every realloc() here (meson.build). */
+static unsigned allocations_left = UINT_MAX;
+void *__real_realloc(void *at, size_t size);
+void *__wrap_realloc(void *at, size_t size);
+
+void *__wrap_realloc(void *at, size_t size) {
+        if (allocations_left == 0)
+                return NULL;
+        allocations_left--;
+        return __real_realloc(at, size);
+}
 
 #define DROP                                                                                                 \
         { NULL, 0 }
@@ -111,6 +124,27 @@ static void every_size_of_buffer(void **state) {
         }
 }
 
+static void every_allocation_fails_once(void **state) {
+        static const struct tk_splice edit = {"a", TO("9")};
+        char doc[1000];
+        unsigned fail_at = 0;
+        enum tk_err err;
+        (void)state;
+        memset(doc, ' ', sizeof(doc));
+        memcpy(doc, "{\"a\":1,\"b\":2}", 13);
+        do {
+                struct tk_buf out = TK_BUF(4096);
+                allocations_left = fail_at++;
+                err = tk_splice_object((struct tk_str){doc, sizeof(doc)}, &edit, 1, &out);
+                allocations_left = UINT_MAX;
+                assert_true(!err || err == TK_E_NO_MEMORY);
+                assert_int_equal(out.len, err ? 0 : sizeof(doc));
+                assert_int_equal(tk_buf_ok(&out), !err);
+                tk_buf_free(&out);
+        } while (err);
+        assert_int_equal(fail_at, 3);
+}
+
 static void misuse(void **state) {
         static const struct tk_splice twice[] = {{"a", TO("1")}, {"a", TO("2")}};
         static const struct tk_splice empty = {"a", TO("")};
@@ -129,6 +163,7 @@ int main(void) {
                 TEST(edits),
                 TEST(what_cannot_be_spliced),
                 TEST(every_size_of_buffer),
+                TEST(every_allocation_fails_once),
                 TEST(misuse),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

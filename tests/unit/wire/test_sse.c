@@ -8,10 +8,23 @@
 #include "lib/unit.h"
 #include "unit/base/table.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define EVENTS_MAX 8
+
+/* The allocation that fails, counted down; the linker sends every realloc() here (meson.build). */
+static unsigned allocations_left = UINT_MAX;
+void *__real_realloc(void *at, size_t size);
+void *__wrap_realloc(void *at, size_t size);
+
+void *__wrap_realloc(void *at, size_t size) {
+        if (allocations_left == 0)
+                return NULL;
+        allocations_left--;
+        return __real_realloc(at, size);
+}
 
 /* NULL in data: an event without data. A rest of NULL: nothing is left. */
 struct stream {
@@ -308,6 +321,36 @@ static void size_limit_of_a_later_event(void **state) {
         free(bytes);
 }
 
+/* Out of memory at the first, second ... allocation: the reader is dead and says so, and all bytes that
+ * were not handed out are still there. */
+static void every_allocation_fails_once(void **state) {
+        static const char first[] = "data: a\n\ndata: b\ndata: c\n\n", more[] = "data: d\n\n";
+        unsigned fail_at = 0;
+        enum tk_err err;
+        (void)state;
+        do {
+                struct tk_sse sse;
+                struct tk_sse_event event;
+                size_t taken = 0;
+                tk_sse_init(&sse);
+                allocations_left = fail_at++;
+                err = tk_sse_feed(&sse, tk_str_of(first));
+                if (!err) {
+                        while (tk_sse_next(&sse, &event))
+                                taken += event.raw.len;
+                        assert_int_equal(tk_sse_rest(&sse).len, strlen(first) - taken);
+                        err = tk_sse_feed(&sse, tk_str_of(more));
+                        assert_int_equal(err, taken == strlen(first) ? TK_OK : TK_E_NO_MEMORY);
+                        assert_int_equal(tk_sse_next(&sse, &event), !err);
+                }
+                assert_true(!err || err == TK_E_NO_MEMORY);
+                assert_true(!err || !tk_sse_finish(&sse, &event));
+                allocations_left = UINT_MAX;
+                tk_sse_free(&sse);
+        } while (err);
+        assert_int_equal(fail_at, 3); /* one for the bytes, one for the joined lines */
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 TEST(whole_and_cut_at_every_place),
@@ -316,6 +359,7 @@ int main(void) {
                 TEST(promptness),
                 TEST(finishing),
                 TEST(long_lines),
+                TEST(every_allocation_fails_once),
                 TEST(size_limit),
                 TEST(size_limit_of_a_later_event),
         };
