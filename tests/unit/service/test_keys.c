@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The use cases around keys: who is found and who is not, that a change acts before it is told, and that a
+ * change made by another process on the same store is noticed without a restart.
+ */
+#include "bed.h"
+
+#include "rt/hash.h"
+#include "rt/rand.h"
+#include "service/keymint.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define NOW INT64_C(2000000000000)
+
+static int open_bed(void **state) {
+        struct bed *bed = malloc(sizeof *bed);
+        bed_open(bed, "memory:");
+        *state = bed;
+        return 0;
+}
+
+static int close_bed(void **state) {
+        bed_close(*state);
+        free(*state);
+        return 0;
+}
+
+/* What a completion told, and what the edit on the writer's thread is to do. */
+struct told {
+        bool done;
+        enum tk_err err;
+        const char *name; /* the new description; NULL: the edit refuses */
+};
+
+static void on_key(void *ctx, enum tk_err err, const struct tk_key *key) {
+        struct told *told = ctx;
+        assert_true((err == TK_OK) == (key != NULL));
+        told->done = true;
+        told->err = err;
+}
+
+static enum tk_err rename_key(struct tk_key *key, void *ctx) {
+        const struct told *told = ctx;
+        strcpy(key->description, told->name ? told->name : "must not be written");
+        return told->name ? TK_OK : TK_E_RANGE;
+}
+
+static enum tk_err update(struct bed *bed, struct tk_id org, struct tk_id id, const char *name) {
+        struct told told = {.name = name};
+        tk_keys_update(bed->worker, org, id, NOW, rename_key, on_key, &told);
+        bed_until(bed, &told.done);
+        return told.err;
+}
+
+static enum tk_err revoke(struct bed *bed, struct tk_id org, struct tk_id id) {
+        struct told told = {.done = false};
+        tk_keys_revoke(bed->worker, org, id, NOW, on_key, &told);
+        bed_until(bed, &told.done);
+        return told.err;
+}
+
+static struct tk_str text_of(const struct tk_key_text *secret) {
+        return (struct tk_str){secret->at, secret->len};
+}
+
+static void a_change_acts_before_it_is_told(void **state) {
+        struct bed *bed = *state;
+        struct tk_id id, org = tk_store_org(bed->store);
+        struct tk_key_text secret;
+        struct tk_snapshot *old = bed_key_secret(bed, TK_METER_USD, TK_WINDOW_DAY, 5, &id, &secret), *now;
+        assert_ok(update(bed, org, id, "new name"));
+        assert_ok(tk_keys_identify(bed->worker, text_of(&secret), &now));
+        assert_string_equal(tk_snapshot_key(now)->description, "new name");
+        assert_string_equal(tk_snapshot_key(old)->description, ""); /* a call in flight keeps what it saw */
+        tk_snapshot_release(&old);
+        tk_snapshot_release(&now);
+        assert_ok(revoke(bed, org, id));
+        assert_ok(tk_keys_identify(bed->worker, text_of(&secret), &now));
+        assert_false(tk_key_is_active(tk_snapshot_key(now), NOW)); /* known, and judged as revoked */
+        tk_snapshot_release(&now);
+}
+
+static void a_refused_edit_changes_nothing(void **state) {
+        struct bed *bed = *state;
+        struct tk_id id, org = tk_store_org(bed->store);
+        struct tk_key key;
+        struct tk_snapshot *snapshot = bed_key(bed, TK_METER_USD, TK_WINDOW_DAY, 5, &id);
+        tk_snapshot_release(&snapshot);
+        assert_int_equal(update(bed, org, id, NULL), TK_E_RANGE);
+        assert_ok(tk_keys_get(bed->worker, org, id, NOW, &key));
+        assert_string_equal(key.description, "");
+}
+
+static void what_is_not_ours_is_not_found(void **state) {
+        struct bed *bed = *state;
+        struct tk_id id, org = tk_store_org(bed->store), other = tk_rand_id(NOW);
+        struct tk_key key;
+        struct tk_snapshot *snapshot = bed_key(bed, TK_METER_USD, TK_WINDOW_DAY, 5, &id);
+        tk_snapshot_release(&snapshot);
+        assert_int_equal(tk_keys_get(bed->worker, other, id, NOW, &key), TK_E_NOT_FOUND);
+        assert_int_equal(update(bed, other, id, "mine now"), TK_E_NOT_FOUND);
+        assert_int_equal(revoke(bed, other, id), TK_E_NOT_FOUND);
+        assert_int_equal(update(bed, org, other, "who"), TK_E_NOT_FOUND);
+        assert_ok(revoke(bed, org, id));
+        assert_int_equal(revoke(bed, org, id), TK_E_NOT_FOUND); /* gone is gone */
+        assert_int_equal(update(bed, org, id, "back"), TK_E_NOT_FOUND);
+        assert_int_equal(tk_keys_get(bed->worker, org, id, NOW, &key), TK_E_NOT_FOUND);
+}
+
+static void wrong_texts_are_not_found(void **state) {
+        struct bed *bed = *state;
+        static const char *const texts[] = {"", "x", "tk_inf_", "sk-abcdefghijklmnopqrstuvwxyz0123456789"};
+        struct tk_key_text secret;
+        struct tk_snapshot *snapshot = bed_key_secret(bed, TK_METER_USD, TK_WINDOW_DAY, 5, NULL, &secret);
+        tk_snapshot_release(&snapshot);
+        for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+                assert_int_equal(tk_keys_identify(bed->worker, tk_str_of(texts[i]), &snapshot),
+                                 TK_E_NOT_FOUND);
+                assert_null(snapshot);
+        }
+        secret.at[20] = secret.at[20] == 'a' ? 'b' : 'a';
+        assert_int_equal(tk_keys_identify(bed->worker, text_of(&secret), &snapshot), TK_E_NOT_FOUND);
+}
+
+/* A well-formed key that nobody made is looked up once, remembered as unknown, and found once it exists. */
+static void an_unknown_key_is_remembered_until_it_exists(void **state) {
+        struct bed *bed = *state;
+        struct tk_key draft = {.kind = TK_KIND_INFERENCE, .period = TK_WINDOW_DAY}, key;
+        struct tk_key_text secret;
+        struct tk_snapshot *snapshot;
+        tk_key_mint(&draft, "tk_inf", 1000, &key, &secret);
+        key.org = tk_store_org(bed->store);
+        key.workspace = tk_store_workspace(bed->store);
+        for (int i = 0; i < 2; i++)
+                assert_int_equal(tk_keys_identify(bed->worker, text_of(&secret), &snapshot), TK_E_NOT_FOUND);
+        /* Another process writes it into the store; a later change of any key here makes us look again. */
+        assert_ok(tk_store_begin(bed->store));
+        assert_ok(tk_store_key_insert(bed->store, &key));
+        assert_ok(tk_store_commit(bed->store));
+        snapshot = bed_key(bed, TK_METER_USD, TK_WINDOW_DAY, 5, NULL);
+        tk_snapshot_release(&snapshot);
+        assert_ok(tk_keys_identify(bed->worker, text_of(&secret), &snapshot));
+        tk_snapshot_release(&snapshot);
+}
+
+static void the_last_use_is_written_by_the_barrier(void **state) {
+        struct bed *bed = *state;
+        struct tk_id id, org = tk_store_org(bed->store);
+        struct tk_key key;
+        struct tk_snapshot *snapshot = bed_key(bed, TK_METER_USD, TK_WINDOW_DAY, 5, &id);
+        tk_keys_touch(bed->worker, snapshot, 5000);
+        tk_keys_touch(bed->worker, snapshot, 4000); /* a clock that stepped back */
+        bed_barrier(bed);
+        assert_ok(tk_keys_get(bed->worker, org, id, NOW, &key));
+        assert_int_equal(key.last_used_ms, 5000);
+        tk_snapshot_release(&snapshot);
+}
+
+static void usage_is_of_the_window_and_of_seven_days(void **state) {
+        static const int64_t hour_ms = 3600 * 1000, day = INT64_C(40000);
+        struct bed *bed = *state;
+        struct tk_id id;
+        struct tk_amounts trailing, period;
+        struct tk_ticket *t;
+        struct tk_snapshot *snapshot = bed_key(bed, TK_METER_USD, TK_WINDOW_DAY, 1000, &id);
+        int64_t now = (day * 24 + 12) * hour_ms;
+        int64_t ages_h[] = {168, 167, 13, 12, 0}; /* hours ago, oldest first: time never goes back */
+        for (size_t i = 0; i < sizeof ages_h / sizeof *ages_h; i++) {
+                assert_int_equal(bed_hold(bed, snapshot, 1 << i, 1 << i, now - ages_h[i] * hour_ms, &t),
+                                 TK_HOLD_TAKEN);
+                bed_post(&t, 1 << i, now);
+        }
+        bed_barrier(bed);
+        assert_ok(tk_keys_trailing(bed->worker, tk_snapshot_key(snapshot), now, &trailing));
+        assert_ok(tk_keys_period(bed->worker, tk_snapshot_key(snapshot), now, &period));
+        assert_int_equal(trailing.of[TK_METER_USD], 2 + 4 + 8 + 16);
+        assert_int_equal(period.of[TK_METER_USD], 8 + 16);
+        tk_snapshot_release(&snapshot);
+}
+
+int main(void) {
+#define BED_TEST(f) cmocka_unit_test_setup_teardown(f, open_bed, close_bed)
+        const struct CMUnitTest tests[] = {
+                BED_TEST(a_change_acts_before_it_is_told),
+                BED_TEST(a_refused_edit_changes_nothing),
+                BED_TEST(what_is_not_ours_is_not_found),
+                BED_TEST(wrong_texts_are_not_found),
+                BED_TEST(an_unknown_key_is_remembered_until_it_exists),
+                BED_TEST(the_last_use_is_written_by_the_barrier),
+                BED_TEST(usage_is_of_the_window_and_of_seven_days),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
