@@ -717,6 +717,8 @@ static enum tk_err take_all(struct reader *r, struct tk_config *config) {
         struct value values[TK_PARAM_NR] = {0};
         int root = r->yaml ? tk_yaml_root(r->yaml) : 0;
         enum tk_err err;
+        if (root && tk_yaml_kind(r->yaml, root) == TK_YAML_TEXT && is_nothing(r->yaml, root))
+                root = 0; /* "---" and no more */
         if (root && tk_yaml_kind(r->yaml, root) != TK_YAML_MAP)
                 return refuse(r, TK_E_SYNTAX, tk_yaml_line(r->yaml, root),
                               "the file has to be a mapping, as in 'listen: 127.0.0.1:8080'");

@@ -104,6 +104,10 @@ static enum tk_err refuse_parser(const struct source *source, const yaml_parser_
         }
         if (indented_by_tab(source->text, line))
                 return refuse(source, line, "the line begins with a tab; YAML is indented with spaces");
+        if (parser->problem && strcmp(parser->problem, "mapping values are not allowed in this context") == 0)
+                return refuse(source, line,
+                              "a ':' where none may be; a text that has one before a space or at its "
+                              "end, such as \"memory:\", has to stand in quotes");
         if (parser->context && parser->context_mark.line + 1 != line)
                 return refuse(source, line, "%s (%s that began in line %zu)", parser->problem,
                               parser->context, parser->context_mark.line + 1);
