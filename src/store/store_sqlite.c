@@ -60,20 +60,23 @@ static enum tk_err open_store(const char *where, const struct tk_seed *seed, str
         return TK_OK;
 }
 
+/* A newer program has migrated the file while this one runs. */
+static enum tk_err newer(struct tk_sqlite_conn *conn, int64_t version) {
+        if (tk_sqlite_may_log(conn, TK_SQLITE_CODE_NEWER))
+                tk_log(TK_ERROR, TK_STORE_AREA,
+                       "the store has become schema version %lld while this program knows %lld: "
+                       "restart with the program that changed it",
+                       (long long)version, (long long)tk_migrate_newest());
+        return TK_E_NEWER;
+}
+
 static enum tk_err version_same(struct tk_sqlite_conn *conn) {
         struct tk_sqlite_use use = tk_sqlite_begin(conn, TK_SQL_VERSION);
         enum tk_err err = tk_sqlite_next(&use);
-        if (!err) {
-                const int64_t version = tk_sqlite_col_int(&use, 0, INT64_MAX);
-                if (version != tk_migrate_newest()) {
-                        tk_log(TK_ERROR, TK_STORE_AREA,
-                               "the store has become schema version %lld while this program knows %lld: "
-                               "restart with the program that changed it",
-                               (long long)version, (long long)tk_migrate_newest());
-                        err = TK_E_NEWER;
-                }
-        }
+        const int64_t version = err ? 0 : tk_sqlite_col_int(&use, 0, INT64_MAX);
         tk_sqlite_end(&use);
+        if (!err && version != tk_migrate_newest())
+                err = newer(conn, version);
         return err;
 }
 

@@ -64,6 +64,7 @@ struct tk_sqlite_conn {
         sqlite3_stmt *stmt[TK_SQL_NR];
         enum tk_err *broken; /* the writer's: where a fault is remembered; NULL in a reader */
         int64_t busy_until_ms;
+        bool opening; /* faults go to the one who opens and not to the log */
         /* the last fault that was logged, so that a full disk does not also fill the log */
         int fault_code;
         int64_t fault_ms;
@@ -93,6 +94,9 @@ void tk_sqlite_conn_close(struct tk_sqlite_conn *conn);
 
 /* Logs what happened while doing `what`, marks the batch as broken, and says which fault it is. */
 enum tk_err tk_sqlite_fault(struct tk_sqlite_conn *conn, int code, const char *what);
+/* Whether a fault of this code shall be logged now: not while opening, and not twice in a second. */
+bool tk_sqlite_may_log(struct tk_sqlite_conn *conn, int code);
+#define TK_SQLITE_CODE_NEWER (-1) /* not SQLite's */
 TK_CHECKED enum tk_err tk_sqlite_prepare(struct tk_sqlite_conn *conn);
 void tk_sqlite_finalize(struct tk_sqlite_conn *conn);
 

@@ -176,11 +176,6 @@ static enum tk_err identify(struct tk_sqlite_conn *conn, const char *path, const
         enum tk_err err = exec_int(conn, "PRAGMA application_id", &application);
         if (!err)
                 err = exec_int(conn, "SELECT count(*) FROM sqlite_schema", &tables);
-        if (err == TK_E_CORRUPT) {
-                tk_why_set(why, "store %s: this is no SQLite file, or it is damaged; it was left as it is",
-                           path);
-                return err;
-        }
         if (err || application == APPLICATION_ID || (application == 0 && tables == 0))
                 return err;
         tk_why_set(why, "store %s: this SQLite file belongs to another program; it was left as it is", path);
@@ -347,10 +342,17 @@ static enum tk_err open_writer(struct tk_sqlite_conn *conn, const char *path, st
 enum tk_err tk_sqlite_conn_open(struct tk_sqlite_conn *conn, const char *path, struct tk_store *store,
                                 const struct tk_seed *seed, const struct tk_why *why) {
         conn->broken = &store->broken;
+        conn->opening = true;
         enum tk_err err = open_writer(conn, path, store, seed, why);
+        conn->opening = false;
+        store->broken = TK_OK;
         if (!err)
                 return TK_OK;
-        if (why->size && !why->at[0])
+        if (why->size && !why->at[0] && err == TK_E_CORRUPT)
+                tk_why_set(why,
+                           "store %s: this is no SQLite file, or it is damaged (%s); it was left as it is",
+                           path, sqlite3_errmsg(conn->db));
+        else if (why->size && !why->at[0])
                 tk_why_set(why, "store %s: %s: %s", path, tk_err_text(err),
                            conn->db ? sqlite3_errmsg(conn->db) : "no connection");
         tk_sqlite_conn_close(conn);

@@ -147,23 +147,32 @@ static enum tk_err err_of(int code, int system_errno) {
         }
 }
 
+bool tk_sqlite_may_log(struct tk_sqlite_conn *conn, int code) {
+        const int64_t now_ms = tk_clock_mono_ms();
+        if (conn->opening)
+                return false;
+        if (code == conn->fault_code && now_ms - conn->fault_ms < LOG_AGAIN_MS) {
+                conn->fault_more++;
+                return false;
+        }
+        conn->fault_code = code;
+        conn->fault_ms = now_ms;
+        return true;
+}
+
 enum tk_err tk_sqlite_fault(struct tk_sqlite_conn *conn, int code, const char *what) {
         const int system_errno = conn->db ? sqlite3_system_errno(conn->db) : 0;
         const enum tk_err err = err_of(code, system_errno);
-        const int64_t now_ms = tk_clock_mono_ms();
 
         if (conn->broken)
                 *conn->broken = err;
-        if (code == conn->fault_code && now_ms - conn->fault_ms < LOG_AGAIN_MS) {
-                conn->fault_more++;
-                return err;
+        if (tk_sqlite_may_log(conn, code)) {
+                tk_log(TK_ERROR, TK_STORE_AREA,
+                       "%s while %s: %s (SQLite code %d, errno %d, %u more unlogged)", tk_err_text(err), what,
+                       conn->db ? sqlite3_errmsg(conn->db) : sqlite3_errstr(code), code, system_errno,
+                       conn->fault_more);
+                conn->fault_more = 0;
         }
-        tk_log(TK_ERROR, TK_STORE_AREA, "%s while %s: %s (SQLite code %d, errno %d, %u more unlogged)",
-               tk_err_text(err), what, conn->db ? sqlite3_errmsg(conn->db) : sqlite3_errstr(code), code,
-               system_errno, conn->fault_more);
-        conn->fault_code = code;
-        conn->fault_ms = now_ms;
-        conn->fault_more = 0;
         return err;
 }
 

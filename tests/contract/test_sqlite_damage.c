@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A file into which somebody wrote nonsense, row by row or bit by bit: it is found when it is read, it is
+ * CORRUPT and not believed, the rest goes on working, and nothing crashes. Also the query plans: no read
+ * may come to walk a whole table.
+ */
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "contract/fixture.h"
+#include "lib/unit.h"
+#include "store/store_sqlite_stmt.c" /* for its table of statements */
+
+static void raw(const char *path, const char *sql) {
+        sqlite3 *db = NULL;
+        char *error = NULL;
+        assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
+        if (sqlite3_exec(db, sql, NULL, NULL, &error) != SQLITE_OK)
+                print_error("%s: %s\n", sql, error);
+        assert_null(error);
+        assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+/* Keys 1..3 with usage, entries and a lease each. */
+static void fill(const char *url) {
+        struct tk_store *store = store_must_open(url);
+        assert_ok(tk_store_begin(store));
+        for (unsigned i = 1; i <= 3; i++) {
+                struct tk_key key = key_of(tk_store_org(store), i);
+                struct tk_entry entry = entry_of(tk_store_org(store), key.id, i);
+                struct tk_lease lease = lease_of(key.id, 5);
+                assert_ok(tk_store_key_insert(store, &key));
+                assert_ok(tk_store_entry_add(store, &entry));
+                assert_ok(tk_store_lease_put(store, &lease));
+                for (int64_t hour = 0; hour < 60; hour += 7)
+                        assert_ok(tk_store_usage_add(store, key.id, TK_METER_USD, hour, 9));
+        }
+        assert_ok(tk_store_meta_put(store, "name", TK_STR("value")));
+        assert_ok(tk_store_commit(store));
+        tk_store_close(&store);
+}
+
+static bool any_key(const struct tk_key *key, void *ctx) {
+        TK_UNUSED(key);
+        TK_UNUSED(ctx);
+        return true;
+}
+
+static bool any_entry(const struct tk_entry *entry, void *ctx) {
+        TK_UNUSED(entry);
+        TK_UNUSED(ctx);
+        return true;
+}
+
+static bool any_lease(const struct tk_lease *lease, void *ctx) {
+        TK_UNUSED(lease);
+        TK_UNUSED(ctx);
+        return true;
+}
+
+static bool any_change(int64_t seq, struct tk_id key, void *ctx) {
+        TK_UNUSED(seq);
+        TK_UNUSED(key);
+        TK_UNUSED(ctx);
+        return true;
+}
+
+/* Reads what is about key 2 in each way. */
+enum what { KEY, KEYS, ENTRIES, LEASES, USAGE, TOTAL, CHANGES, WHAT_NR };
+
+static enum tk_err read_one(struct tk_store *store, struct tk_reader *reader, enum what what) {
+        const struct tk_id none = {{0}}, org = tk_store_org(store);
+        struct tk_key key;
+        int64_t sum;
+        switch (what) {
+        case KEY:
+                return tk_reader_key_by_id(reader, id_of(2), &key);
+        case KEYS:
+                return tk_reader_key_list(reader, org, 0, none, 100, any_key, NULL);
+        case ENTRIES:
+                return tk_reader_entry_list(reader, org, none, 100, any_entry, NULL);
+        case LEASES:
+                return tk_reader_lease_list(reader, any_lease, NULL);
+        case USAGE:
+                return tk_reader_usage_sum(reader, id_of(2), TK_METER_USD, 1, 59, &sum);
+        case TOTAL:
+                return tk_reader_usage_sum(reader, id_of(2), TK_METER_USD, INT64_MIN, INT64_MAX, &sum);
+        case CHANGES:
+                return tk_reader_changes(reader, 0, any_change, NULL);
+        case WHAT_NR:
+                break;
+        }
+        assert_true(false);
+        return TK_OK;
+}
+
+#define ONE(what) (1u << (what))
+#define KEY_2     "UPDATE api_key SET "
+#define WHERE_2   " WHERE last6 = '000002'"
+
+static const struct {
+        const char *sql;
+        unsigned corrupt; /* which reads say so */
+} damages[] = {
+        {KEY_2 "kind = 99" WHERE_2, ONE(KEY) | ONE(KEYS)},
+        {KEY_2 "kind = -1" WHERE_2, ONE(KEY) | ONE(KEYS)},
+        {KEY_2 "kind = 4294967296" WHERE_2, ONE(KEY) | ONE(KEYS)},
+        {KEY_2 "privacy = 3" WHERE_2, ONE(KEY) | ONE(KEYS)},
+        {KEY_2 "period = 8" WHERE_2, ONE(KEY) | ONE(KEYS)},
+        {KEY_2 "created_ms = -5" WHERE_2, ONE(KEY) | ONE(KEYS)},
+        {KEY_2 "last_used_ms = -1" WHERE_2, ONE(KEY) | ONE(KEYS)},
+        {KEY_2 "description = CAST(x'FF' AS TEXT)" WHERE_2, ONE(KEY) | ONE(KEYS)},
+        {KEY_2 "description = CAST(x'610062' AS TEXT)" WHERE_2, ONE(KEY) | ONE(KEYS)},
+        {KEY_2 "description = hex(zeroblob(97))" WHERE_2, ONE(KEY) | ONE(KEYS)},
+        {KEY_2 "description = hex(zeroblob(33))" WHERE_2, ONE(KEY) | ONE(KEYS)},
+        {KEY_2 "last6 = '0000002'" WHERE_2, ONE(KEY) | ONE(KEYS)},
+        {KEY_2 "scopes = x'00'" WHERE_2, ONE(KEY) | ONE(KEYS)},
+        {KEY_2 "digest = x'00'" WHERE_2, ONE(KEY) | ONE(KEYS)},
+        {KEY_2 "workspace = zeroblob(17)" WHERE_2, ONE(KEY) | ONE(KEYS)},
+        {KEY_2 "scopes = "
+               "x'FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF'" WHERE_2,
+         ONE(KEY) | ONE(KEYS)},
+        {"UPDATE key_limit SET cap = 'lots' WHERE ordinal = 0", ONE(KEY) | ONE(KEYS)},
+        {"UPDATE key_limit SET cap = '-1'", ONE(KEY) | ONE(KEYS)},
+        {"UPDATE key_limit SET cap = '99999999999999999999999999'", ONE(KEY) | ONE(KEYS)},
+        {"UPDATE key_limit SET meter = 5", ONE(KEY) | ONE(KEYS)},
+        {"UPDATE key_limit SET window_days = 65536", ONE(KEY) | ONE(KEYS)},
+        {"UPDATE key_limit SET window_anchor = 2147483648", ONE(KEY) | ONE(KEYS)},
+        {"UPDATE key_limit SET window_kind = 3", ONE(KEY) | ONE(KEYS)},
+        {"WITH RECURSIVE n (i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 20) INSERT INTO "
+         "key_limit SELECT id, i, 0, 7, i, 0, '1' FROM n JOIN api_key",
+         ONE(KEY) | ONE(KEYS)},
+        {"DROP TRIGGER entry_is_final; UPDATE entry SET due_usd = -1", ONE(ENTRIES)},
+        {"DROP TRIGGER entry_is_final; UPDATE entry SET overrun_tokens = -1", ONE(ENTRIES)},
+        {"DROP TRIGGER entry_is_final; UPDATE entry SET model = hex(zeroblob(65))", ONE(ENTRIES)},
+        {"DROP TRIGGER entry_is_final; UPDATE entry SET flags = 16", ONE(ENTRIES)},
+        {"DROP TRIGGER entry_is_final; UPDATE entry SET input_tokens = 9223372036854775807", ONE(ENTRIES)},
+        {"DROP TRIGGER entry_is_final; UPDATE entry SET subject = x''", ONE(ENTRIES)},
+        {"DROP TRIGGER entry_is_final; UPDATE entry SET posted_at_ms = 9223372036854775807", ONE(ENTRIES)},
+        {"UPDATE lease SET bound = -1", ONE(LEASES)},
+        {"UPDATE lease SET window_kind = 9", ONE(LEASES)},
+        {"UPDATE lease SET subject = CAST(subject || x'00' AS BLOB)", ONE(LEASES)},
+        {"UPDATE usage SET amount = -1 WHERE span > 0", ONE(USAGE)},
+        {"UPDATE usage SET amount = -1 WHERE span = 0", ONE(TOTAL)},
+        {"UPDATE change SET key = x'00'", ONE(CHANGES)},
+        {"UPDATE change SET key = zeroblob(16)", ONE(CHANGES)},
+};
+
+/* Writing goes on beside the damage, also in a batch that met it. */
+static void check_writing(struct tk_store *store, struct tk_reader *reader, bool key_is_corrupt) {
+        struct tk_key key = key_of(tk_store_org(store), 50), seen;
+        assert_ok(tk_store_begin(store));
+        assert_int_equal(tk_store_key_get(store, id_of(2), &seen), key_is_corrupt ? TK_E_CORRUPT : TK_OK);
+        assert_ok(tk_store_key_insert(store, &key));
+        assert_ok(tk_store_commit(store));
+        assert_ok(tk_reader_key_by_id(reader, key.id, &seen));
+}
+
+static void one_damage(const char *damage, unsigned corrupt) {
+        struct place place;
+        char sql[600];
+        place_make(&place);
+        fill(place.url);
+        snprintf(sql, sizeof sql, "PRAGMA ignore_check_constraints = ON; PRAGMA foreign_keys = OFF; %s",
+                 damage);
+        raw(place.path, sql);
+        struct tk_store *store = store_must_open(place.url);
+        struct tk_reader *reader = reader_must_open(store);
+        for (int what = 0; what < WHAT_NR; what++) {
+                const enum tk_err want = corrupt & ONE(what) ? TK_E_CORRUPT : TK_OK;
+                const enum tk_err err = read_one(store, reader, (enum what)what);
+                if (err != want)
+                        print_error("%s: read %d: %s\n", damage, what, tk_err_name(err));
+                assert_int_equal(err, want);
+        }
+        check_writing(store, reader, corrupt & ONE(KEY));
+        tk_reader_close(&reader);
+        tk_store_close(&store);
+        place_remove(&place);
+}
+
+static void test_damaged_row_is_corrupt_and_the_rest_is_fine(void **state) {
+        TK_UNUSED(state);
+        for (size_t i = 0; i < sizeof damages / sizeof *damages; i++)
+                one_damage(damages[i].sql, damages[i].corrupt);
+}
+
+static void test_store_without_its_tables_or_first_rows_is_refused(void **state) {
+        static const char *const sqls[] = {
+                "UPDATE meta SET value = x'00' WHERE name = 'store:org'",
+                "UPDATE meta SET value = zeroblob(16) WHERE name = 'store:workspace'",
+                "UPDATE meta SET value = zeroblob(17) WHERE name = 'store:org'",
+                "DROP TABLE meta",
+                "DROP TABLE lease; CREATE TABLE lease (subject TEXT)",
+                "ALTER TABLE api_key RENAME TO other",
+        };
+        TK_UNUSED(state);
+        for (size_t i = 0; i < sizeof sqls / sizeof *sqls; i++) {
+                struct place place;
+                struct tk_store *store;
+                char why[400] = "";
+                place_make(&place);
+                fill(place.url);
+                raw(place.path, sqls[i]);
+                assert_int_equal(tk_store_open(place.url, &store, why, sizeof why), TK_E_CORRUPT);
+                assert_non_null(strstr(why, "damaged"));
+                place_remove(&place);
+        }
+}
+
+/* ---- bit by bit ---- */
+
+static size_t slurp(const char *path, char *out, size_t size) {
+        FILE *file = fopen(path, "rb");
+        assert_non_null(file);
+        size_t n = fread(out, 1, size, file);
+        assert_true(n < size);
+        fclose(file);
+        return n;
+}
+
+static void spill(const char *path, const char *at, size_t size) {
+        FILE *file = fopen(path, "wb");
+        assert_non_null(file);
+        assert_int_equal(fwrite(at, 1, size, file), size);
+        assert_int_equal(fclose(file), 0);
+}
+
+/* Reads and writes all there is; every answer is fine, as long as it is an answer. */
+static unsigned use_all(const char *url) {
+        struct tk_store *store;
+        struct tk_reader *reader;
+        unsigned faults = 0;
+        char why[400], value[20];
+        if (tk_store_open(url, &store, why, sizeof why))
+                return 1;
+        if (tk_reader_open(store, &reader) == TK_OK) {
+                for (int what = 0; what < WHAT_NR; what++)
+                        faults += read_one(store, reader, (enum what)what) != TK_OK;
+                faults += tk_reader_meta_get(reader, "name", value, sizeof value) != TK_OK;
+                tk_reader_close(&reader);
+        }
+        if (tk_store_begin(store) == TK_OK) {
+                struct tk_key key = key_of(tk_store_org(store), 2);
+                struct tk_entry entry = entry_of(tk_store_org(store), key.id, 77);
+                struct tk_lease lease = lease_of(key.id, 8);
+                faults += tk_store_key_update(store, &key) != TK_OK;
+                faults += tk_store_key_touch(store, key.id, 99) != TK_OK;
+                faults += tk_store_usage_add(store, key.id, TK_METER_USD, 14, 5) != TK_OK;
+                faults += tk_store_entry_add(store, &entry) != TK_OK;
+                faults += tk_store_lease_put(store, &lease) != TK_OK;
+                faults += tk_store_commit(store) != TK_OK;
+        }
+        tk_store_close(&store);
+        return faults;
+}
+
+static void test_flipped_bits_crash_nothing(void **state) {
+        static char good[400000], bad[400000];
+        struct place place;
+        char wal[400];
+        uint64_t random = 20261121;
+        unsigned faulty = 0;
+        TK_UNUSED(state);
+        place_make(&place);
+        fill(place.url);
+        const size_t size = slurp(place.path, good, sizeof good);
+        assert_int_equal(use_all(place.url), 0);
+        snprintf(wal, sizeof wal, "%s-wal", place.path);
+        for (unsigned i = 0; i < 600; i++) {
+                memcpy(bad, good, size);
+                /* The first page is the schema and is hit as often as all the others together. */
+                const size_t range = i % 2 ? 4096 * 3 : size;
+                for (unsigned flips = 1 + (unsigned)(random_next(&random) % 8); flips > 0; flips--)
+                        bad[random_next(&random) % range] ^= (char)(1 << random_next(&random) % 8);
+                remove(wal);
+                spill(place.path, bad, size);
+                faulty += use_all(place.url) > 0;
+        }
+        print_message("%u of 600 damaged files were noticed\n", faulty);
+        assert_true(faulty > 30);
+        place_remove(&place);
+}
+
+/* ---- plans ---- */
+
+static void test_no_read_walks_a_table(void **state) {
+        struct place place;
+        sqlite3 *db = NULL;
+        TK_UNUSED(state);
+        place_make(&place);
+        fill(place.url);
+        assert_int_equal(sqlite3_open_v2(place.path, &db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
+        for (int i = TK_SQL_ORG_INSERT; i < TK_SQL_NR; i++) {
+                char sql[2000];
+                sqlite3_stmt *stmt = NULL;
+                snprintf(sql, sizeof sql, "EXPLAIN QUERY PLAN %s", statements[i].sql);
+                assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &stmt, NULL), SQLITE_OK);
+                while (sqlite3_step(stmt) == SQLITE_ROW) {
+                        const char *plan = (const char *)sqlite3_column_text(stmt, 3);
+                        const bool walks = strstr(plan, "SCAN") && i != TK_SQL_LEASE_LIST;
+                        if (walks || strstr(plan, "TEMP B-TREE"))
+                                print_error("%s: %s\n", statements[i].sql, plan);
+                        assert_false(walks);
+                        assert_null(strstr(plan, "TEMP B-TREE"));
+                        if (i == TK_SQL_KEY_LIST)
+                                assert_non_null(
+                                        strstr(plan, "api_key_by_age (org=? AND (created_ms,id)<(?,?))"));
+                }
+                sqlite3_finalize(stmt);
+        }
+        assert_int_equal(sqlite3_close(db), SQLITE_OK);
+        place_remove(&place);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                TEST(test_damaged_row_is_corrupt_and_the_rest_is_fine),
+                TEST(test_store_without_its_tables_or_first_rows_is_refused),
+                TEST(test_flipped_bits_crash_nothing),
+                TEST(test_no_read_walks_a_table),
+        };
+        return cmocka_run_group_tests_name("sqlite_damage", tests, NULL, NULL);
+}
