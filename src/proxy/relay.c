@@ -334,14 +334,21 @@ static void on_drained(struct tk_call *call, void *ctx) {
         resume_from(ctx, PAUSED_CLIENT);
 }
 
+/* The stream ended without [DONE]. What stands after the last blank line may have cost money, too. */
+static void take_rest(struct relay *r) {
+        struct tk_sse_event event;
+        struct tk_str rest = tk_sse_rest(&r->sse);
+        if (r->fetch_end == TK_FETCH_WHOLE)
+                tk_buf_put(&r->held_back, rest); /* an unusual end, passed on as it came */
+        else
+                r->flags |= TK_ENTRY_BROKEN;
+        if (tk_sse_finish(&r->sse, &event))
+                (void)take_event(r, &event);
+}
+
 static void end_of_stream(struct relay *r) {
-        if (!r->done_seen) {
-                struct tk_str rest = tk_sse_rest(&r->sse);
-                if (r->fetch_end == TK_FETCH_WHOLE)
-                        tk_buf_put(&r->held_back, rest); /* an unusual end, passed on as it came */
-                else
-                        r->flags |= TK_ENTRY_BROKEN;
-        }
+        if (!r->done_seen)
+                take_rest(r);
         settle(r);
 }
 
