@@ -34,14 +34,14 @@ static void write_errors(struct tk_jw *w, const char *detail) {
         tk_jw_end(w);
 }
 
-static void write_details(const struct tk_problem *problem, struct tk_jw *w) {
+static void write_details(const struct tk_problem *problem, const char *detail, struct tk_jw *w) {
         tk_jw_key(w, "details");
         tk_jw_object(w);
-        write_errors(w, problem->param ? NULL : problem->detail);
+        write_errors(w, problem->param ? NULL : detail);
         if (problem->param) {
                 tk_jw_key(w, problem->param);
                 tk_jw_object(w);
-                write_errors(w, problem->detail);
+                write_errors(w, detail);
                 tk_jw_end(w);
         }
         tk_jw_end(w);
@@ -57,7 +57,7 @@ static void write_details(const struct tk_problem *problem, struct tk_jw *w) {
         tk_jw_text(w, problem->param);
         tk_jw_end(w);
         tk_jw_key(w, "message");
-        tk_jw_text(w, problem->detail);
+        tk_jw_text(w, detail);
         tk_jw_end(w);
         tk_jw_end(w);
 }
@@ -75,8 +75,10 @@ static void render(const struct tk_problem *problem, struct tk_buf *body) {
                 write_privacy(problem, &w);
         else
                 tk_jw_text(&w, row->venice_text ? row->venice_text : row->text);
-        if (problem->detail && tk_problem_status(problem, TK_DIALECT_VENICE) == 400)
-                write_details(problem, &w);
+        /* The documented text may not say why, so a parameter that is to blame is told our own text at least.
+         */
+        if ((problem->detail || problem->param) && tk_problem_status(problem, TK_DIALECT_VENICE) == 400)
+                write_details(problem, problem->detail ? problem->detail : row->text, &w);
         tk_jw_end(&w);
 }
 

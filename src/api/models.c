@@ -18,7 +18,7 @@ static const char *const special_types[] = {"all", "code"};
 /* Both private settings cover text and embedding, which is all that the catalog knows. */
 static bool shown(const struct tk_api_call *c, const struct tk_model *model) {
         bool private_only = c->key && c->key->privacy != TK_PRIVACY_ALL;
-        return model->priced && IMPLIES(private_only, model->is_private);
+        return IMPLIES(private_only, model->is_private);
 }
 
 static void write_openai(const struct tk_api_call *c, const struct tk_model *model, struct tk_jw *w) {
@@ -123,7 +123,8 @@ static void write_venice(const struct tk_model *model, struct tk_jw *w) {
                 tk_jw_key(w, "maxCompletionTokens");
                 tk_jw_u64(w, model->max_output_tokens);
         }
-        write_pricing(w, &model->price);
+        if (model->priced)
+                write_pricing(w, &model->price);
         tk_jw_end(w);
         tk_jw_end(w);
 }

@@ -34,7 +34,11 @@ static const struct {
         {V,
          {.id = TK_PROBLEM_MODEL_UNPRICED, .param = "model"},
          400,
-         "{\"error\":\"Invalid model specified\"}"},
+         "{\"error\":\"Invalid model specified\",\"details\":{\"_errors\":[],\"model\":{\"_errors\":[\"The "
+         "model has no "
+         "price, so it is not "
+         "called.\"]}},\"issues\":[{\"code\":\"custom\",\"path\":[\"model\"],\"message\":\"The model "
+         "has no price, so it is not called.\"}]}"},
         {V,
          {.id = TK_PROBLEM_MODEL_PRIVACY, .detail = "m", .privacy = TK_PRIVACY_PRIVATE_ONLY},
          403,
