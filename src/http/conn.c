@@ -13,10 +13,10 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
-#define CONN_MAGIC 0xc0117ec7u
-#define NEVER      INT64_MAX
-#define REFUSED_PATH_MAX 256 /* enough to tell the dialect by */
-#define KEEP_OUT   16384 /* a larger answer buffer is given back when it is empty */
+#define CONN_MAGIC       0xc0117ec7u
+#define NEVER            INT64_MAX
+#define REFUSED_PATH_MAX 256   /* enough to tell the dialect by */
+#define KEEP_OUT         16384 /* a larger answer buffer is given back when it is empty */
 
 #define TO(s) (1u << TK_CONN_##s)
 

@@ -48,8 +48,8 @@ TK_CHECKED int tk_head_parse(struct tk_head *head, struct tk_str in, const char 
 /* First field of that lower-case name, or the empty span with at == NULL. */
 struct tk_str tk_head_field(const struct tk_head *head, const char *name);
 
-/* For refusals: what can be known of a head that is not whole or not right. Empty when unknown. The path may be cut
- * where the bytes end or go wrong; its beginning, which tells the dialect, is right. */
+/* For refusals: what can be known of a head that is not whole or not right. Empty when unknown. The path may
+ * be cut where the bytes end or go wrong; its beginning, which tells the dialect, is right. */
 struct tk_str tk_head_peek_method(struct tk_str in);
 struct tk_str tk_head_peek_path(struct tk_str in);
 

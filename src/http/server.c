@@ -83,11 +83,13 @@ static bool split_listen(struct tk_str listen, char *host, size_t host_size, cha
         if (colon < 2)
                 return false;
         struct tk_str name = tk_str_head(listen, colon - 1), number = tk_str_skip(listen, colon);
-        bool bracketed = name.len > 2 && name.at[0] == '[' && name.at[name.len - 1] == ']';
-        if (bracketed)
+        if (name.at[0] == '[') {
+                if (name.len < 3 || name.at[name.len - 1] != ']')
+                        return false;
                 name = tk_str_head(tk_str_skip(name, 1), name.len - 2);
-        else if (tk_str_find(name, ':') < name.len)
+        } else if (tk_str_find(name, ':') < name.len) {
                 return false; /* an IPv6 address needs its brackets, or the port would be a guess */
+        }
         uint64_t n;
         return tk_str_u64(number, &n) && n <= 65535 && tk_str_copy(name, host, host_size) &&
                tk_str_copy(number, port, port_size);
@@ -146,7 +148,7 @@ static enum tk_err bind_all(struct tk_server *server, char *why, size_t why_size
         struct addrinfo *found;
         int rc = getaddrinfo(host, port, &hints, &found);
         if (rc != 0)
-                return fault(why, why_size, TK_E_IO, "cannot find the address %s: %s", host,
+                return fault(why, why_size, TK_E_IO, "cannot find the address %s: %s", server->listen,
                              gai_strerror(rc));
         struct sockaddr_storage sa = {0};
         socklen_t size = found->ai_addrlen;

@@ -15,10 +15,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define WAIT_MS 20000
-#define PIECES 5
+#define WAIT_MS     20000
+#define PIECES      5
 #define FLOOD_BYTES (16u << 20)
-#define FLOOD_HIGH (256u << 10)
+#define FLOOD_HIGH  (256u << 10)
 
 struct held {
         struct held *next;
@@ -113,7 +113,8 @@ static void end_held(struct held *held) {
         count(f, COUNT_FREED, 1);
 }
 
-/* A message, since the release comes from the test's thread. It finds the call by the list, as it may be gone. */
+/* A message, since the release comes from the test's thread. It finds the call by the list, as it may be
+ * gone. */
 struct release {
         struct tk_msg msg;
         struct fixture *fixture;
@@ -337,7 +338,8 @@ static void on_call(struct tk_call *call, void *ctx) {
 }
 
 static void on_refuse(int status, struct tk_str path, const char *why, struct tk_buf *body, void *ctx) {
-        tk_buf_printf(body, "{\"status\":%d,\"path\":\"%.*s\",\"why\":\"%s\"}", status, TK_STR_ARG(path), why);
+        tk_buf_printf(body, "{\"status\":%d,\"path\":\"%.*s\",\"why\":\"%s\"}", status, TK_STR_ARG(path),
+                      why);
         count(ctx, COUNT_REFUSED, 1);
 }
 
@@ -415,14 +417,22 @@ void fixture_stop(struct fixture *f) {
 
 /* ---- client ---- */
 
+static int reach(struct fixture *f, int fd) {
+        struct sockaddr_in sa = {.sin_family = AF_INET, .sin_port = htons((uint16_t)f->port)};
+        assert_int_equal(inet_pton(AF_INET, f->host, &sa.sin_addr), 1);
+        return connect(fd, (struct sockaddr *)&sa, sizeof sa);
+}
+
+void client_connect(struct fixture *f, int fd) {
+        assert_int_equal(reach(f, fd), 0);
+}
+
 static int dial(struct fixture *f, int rcvbuf) {
         int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
         assert_true(fd >= 0);
         if (rcvbuf)
                 assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &rcvbuf, sizeof rcvbuf), 0);
-        struct sockaddr_in sa = {.sin_family = AF_INET, .sin_port = htons((uint16_t)f->port)};
-        assert_int_equal(inet_pton(AF_INET, f->host, &sa.sin_addr), 1);
-        if (connect(fd, (struct sockaddr *)&sa, sizeof sa) != 0) {
+        if (reach(f, fd) != 0) {
                 close(fd);
                 return -1;
         }
@@ -527,7 +537,8 @@ bool reader_at_end(struct reader *r) {
 const char *answer_header(const struct answer *a, const char *name) {
         static char value[512];
         size_t len = strlen(name);
-        for (const char *line = strstr(a->head.at, "\r\n"); line && line[2]; line = strstr(line + 2, "\r\n")) {
+        for (const char *line = strstr(a->head.at, "\r\n"); line && line[2];
+             line = strstr(line + 2, "\r\n")) {
                 if (strncasecmp(line + 2, name, len) != 0 || line[2 + len] != ':')
                         continue;
                 const char *at = line + 2 + len + 1;

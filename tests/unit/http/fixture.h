@@ -31,14 +31,14 @@
 #include <pthread.h>
 
 enum count {
-        COUNT_CALLS,   /* handed to the handler */
-        COUNT_HELD,    /* ever */
+        COUNT_CALLS, /* handed to the handler */
+        COUNT_HELD,  /* ever */
         COUNT_GONE,
         COUNT_DRAINED,
-        COUNT_FREED,   /* held calls whose answer was given after release */
-        COUNT_PEAK,    /* highest unsent of /flood */
+        COUNT_FREED, /* held calls whose answer was given after release */
+        COUNT_PEAK,  /* highest unsent of /flood */
         COUNT_REFUSED,
-        COUNT_LOOPS,   /* loops that ran at least one call */
+        COUNT_LOOPS, /* loops that ran at least one call */
         COUNT_NR,
 };
 
@@ -75,6 +75,8 @@ void fixture_release(struct fixture *f);
 int client_open(struct fixture *f, int rcvbuf);
 /* -1 when refused. */
 int client_try(struct fixture *f);
+/* With a socket that exists already. */
+void client_connect(struct fixture *f, int fd);
 void client_send(int fd, const char *bytes, size_t n);
 void client_text(int fd, const char *text);
 /* As much as the server takes before it closes; false when it stopped taking. */
@@ -85,9 +87,10 @@ void client_half_close(int fd);
 
 struct answer {
         int status;
-        bool closed;  /* the connection ended during or right after it (only known when the framing needs it) */
+        bool closed; /* the connection ended during or right after it (only known when the framing needs it)
+                      */
         bool chunked;
-        bool whole;   /* the body ended as its framing says */
+        bool whole; /* the body ended as its framing says */
         struct tk_buf head;
         struct tk_buf body;
 };

@@ -17,11 +17,13 @@ static const struct row {
         enum tk_chunk_step end;
         size_t rest; /* bytes left over */
 } rows[] = {
-#define ROW(name, in, body, end, rest) {name, {"" in, sizeof(in) - 1}, body, TK_CHUNK_##end, rest}
+#define ROW(name, in, body, end, rest)                                                                       \
+        { name, {"" in, sizeof(in) - 1}, body, TK_CHUNK_##end, rest }
         ROW("empty body", "0\r\n\r\n", "", DONE, 0),
         ROW("one chunk", "2\r\nab\r\n0\r\n\r\n", "ab", DONE, 0),
         ROW("two chunks", "2\r\nab\r\n3\r\ncde\r\n0\r\n\r\n", "abcde", DONE, 0),
-        ROW("hexadecimal", "a\r\n0123456789\r\nA\r\n0123456789\r\n0\r\n\r\n", "01234567890123456789", DONE, 0),
+        ROW("hexadecimal", "a\r\n0123456789\r\nA\r\n0123456789\r\n0\r\n\r\n", "01234567890123456789", DONE,
+            0),
         ROW("leading zeros", "002\r\nab\r\n000\r\n\r\n", "ab", DONE, 0),
         ROW("extension", "2;a=\"b\"\r\nab\r\n0;c\r\n\r\n", "ab", DONE, 0),
         ROW("trailer", "0\r\nX: y\r\n\r\n", "", DONE, 0),
@@ -100,7 +102,8 @@ static void decodes_in_two_pieces(void **state) {
                 for (size_t cut = 0; cut <= rows[i].in.len; cut++) {
                         struct tk_chunk chunk = {0};
                         struct tk_buf body = TK_BUF(1000);
-                        struct tk_str first = tk_str_head(rows[i].in, cut), second = tk_str_skip(rows[i].in, cut);
+                        struct tk_str first = tk_str_head(rows[i].in, cut),
+                                      second = tk_str_skip(rows[i].in, cut);
                         enum tk_chunk_step end = feed(&chunk, &first, &body);
                         if (end == TK_CHUNK_MORE)
                                 check(&rows[i], &chunk, second, &body);
@@ -168,8 +171,8 @@ static void stays_at_its_end(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                TEST(decodes_whole),        TEST(decodes_in_two_pieces),     TEST(decodes_byte_by_byte),
-                TEST(stays_at_its_end),     TEST(bounds_what_it_reads_over),
+                TEST(decodes_whole),    TEST(decodes_in_two_pieces),     TEST(decodes_byte_by_byte),
+                TEST(stays_at_its_end), TEST(bounds_what_it_reads_over),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

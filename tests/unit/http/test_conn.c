@@ -12,9 +12,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define HELLO "{\"hello\":\"world\",\"answer\":42}"
-#define HOST "Host: h\r\n"
-#define GET(path) "GET " path " HTTP/1.1\r\n" HOST "\r\n"
+#define HELLO        "{\"hello\":\"world\",\"answer\":42}"
+#define HOST         "Host: h\r\n"
+#define GET(path)    "GET " path " HTTP/1.1\r\n" HOST "\r\n"
 #define POST(fields) "POST /echo HTTP/1.1\r\n" HOST fields "\r\n"
 
 static struct fixture fixture;
@@ -99,7 +99,7 @@ static void serves_pipelined_requests_in_order(void **state) {
         int fd = client_open(*state, 0);
         struct reader r = reader_of(fd);
         client_text(fd, GET("/later") POST("Content-Length: 3\r\n") "one" GET("/hello")
-                            POST("Transfer-Encoding: chunked\r\n") "3\r\ntwo\r\n0\r\n\r\n" GET("/later"));
+                                POST("Transfer-Encoding: chunked\r\n") "3\r\ntwo\r\n0\r\n\r\n" GET("/later"));
         expect(&r, 200, "later");
         expect(&r, 200, "POST|/echo|||one");
         expect(&r, 200, HELLO);
@@ -207,19 +207,25 @@ struct refusal {
 };
 
 static const struct refusal refusals[] = {
-#define ROW(name, in, status, path) {name, {"" in, sizeof(in) - 1}, status, path}
+#define ROW(name, in, status, path)                                                                          \
+        { name, {"" in, sizeof(in) - 1}, status, path }
 #define CHUNKED POST("Transfer-Encoding: chunked\r\n")
-        ROW("length and chunked", POST("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n") "0\r\n\r\n", 400, "/echo"),
-        ROW("chunked and length", POST("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n") "0\r\n\r\n", 400, "/echo"),
+        ROW("length and chunked", POST("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n") "0\r\n\r\n",
+            400, "/echo"),
+        ROW("chunked and length", POST("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n") "0\r\n\r\n",
+            400, "/echo"),
         ROW("length twice", POST("Content-Length: 2\r\nContent-Length: 2\r\n") "ab", 400, "/echo"),
         ROW("lengths that differ", POST("Content-Length: 2\r\nContent-Length: 3\r\n") "abc", 400, "/echo"),
         ROW("length list", POST("Content-Length: 2,2\r\n") "ab", 400, "/echo"),
         ROW("length that is no number", POST("Content-Length: two\r\n") "ab", 400, "/echo"),
         ROW("encoding not chunked", POST("Transfer-Encoding: gzip\r\n") "ab", 400, "/echo"),
         ROW("encoding obscured", POST("Transfer-Encoding: xchunked\r\n") "0\r\n\r\n", 400, "/echo"),
-        ROW("encoding with a space before the colon", POST("Transfer-Encoding : chunked\r\n") "0\r\n\r\n", 400, "/echo"),
-        ROW("encoding on a folded line", POST("X: y\r\n Transfer-Encoding: chunked\r\n") "0\r\n\r\n", 400, "/echo"),
-        ROW("encoding in HTTP/1.0", "POST /echo HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400, "/echo"),
+        ROW("encoding with a space before the colon", POST("Transfer-Encoding : chunked\r\n") "0\r\n\r\n",
+            400, "/echo"),
+        ROW("encoding on a folded line", POST("X: y\r\n Transfer-Encoding: chunked\r\n") "0\r\n\r\n", 400,
+            "/echo"),
+        ROW("encoding in HTTP/1.0", "POST /echo HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400,
+            "/echo"),
         ROW("no host", "GET /hello HTTP/1.1\r\n\r\n", 400, "/hello"),
         ROW("two hosts", "GET /hello HTTP/1.1\r\n" HOST HOST "\r\n", 400, "/hello"),
         ROW("bare LF", "GET /hello HTTP/1.1\nHost: h\n\n", 400, "/hello"),
@@ -235,8 +241,10 @@ static const struct refusal refusals[] = {
         ROW("TLS handshake", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400, ""),
         ROW("expectation", POST("Expect: the-unexpected\r\nContent-Length: 2\r\n") "ab", 417, "/echo"),
         ROW("length beyond the limit", POST("Content-Length: 65537\r\n"), 413, "/echo"),
-        ROW("length far beyond the limit", POST("Content-Length: 18446744073709551615\r\n") "x", 413, "/echo"),
-        ROW("expecting, beyond the limit", POST("Content-Length: 65537\r\nExpect: 100-continue\r\n"), 413, "/echo"),
+        ROW("length far beyond the limit", POST("Content-Length: 18446744073709551615\r\n") "x", 413,
+            "/echo"),
+        ROW("expecting, beyond the limit", POST("Content-Length: 65537\r\nExpect: 100-continue\r\n"), 413,
+            "/echo"),
 #undef ROW
 };
 
@@ -319,7 +327,8 @@ static void refuses_only_after_what_came_before(void **state) {
 
 /* A header that never ends is refused while it is being sent, and the answer arrives in spite of that. */
 static void refuses_long_headers(void **state) {
-        static const char *const begins[] = {"GET /hello HTTP/1.1\r\nHost: h\r\nX: ", "GET /", "XXXX", "GET /hello HTTP/1.1\r\n"};
+        static const char *const begins[] = {"GET /hello HTTP/1.1\r\nHost: h\r\nX: ", "GET /", "XXXX",
+                                             "GET /hello HTTP/1.1\r\n"};
         static const char *const fills[] = {"y", "y", "X", "A: b\r\n"};
         static const char *const paths[] = {"/hello\"", "/yyy", "\"", "/hello\""};
         for (size_t i = 0; i < sizeof begins / sizeof *begins; i++) {
@@ -400,7 +409,8 @@ static void head_has_no_body(void **state) {
         int fd = client_open(*state, 0);
         struct reader r = reader_of(fd);
         struct answer a;
-        client_text(fd, "HEAD /hello HTTP/1.1\r\n" HOST "\r\n" "HEAD /stream HTTP/1.1\r\n" HOST "\r\n" GET("/hello"));
+        client_text(fd, "HEAD /hello HTTP/1.1\r\n" HOST "\r\n"
+                        "HEAD /stream HTTP/1.1\r\n" HOST "\r\n" GET("/hello"));
         reader_next(&r, true, &a);
         assert_int_equal(a.status, 200);
         assert_string_equal(answer_header(&a, "content-length"), "29");
@@ -453,7 +463,8 @@ static void closes_when_the_client_asks(void **state) {
                 struct answer a;
                 reader_next(&r, false, &a);
                 assert_int_equal(a.status, 200);
-                assert_string_equal(answer_header(&a, "connection"), table[i].closes ? "close" : "keep-alive");
+                assert_string_equal(answer_header(&a, "connection"),
+                                    table[i].closes ? "close" : "keep-alive");
                 answer_free(&a);
                 if (table[i].closes) {
                         assert_true(reader_at_end(&r));
@@ -609,7 +620,7 @@ static void idle_connections_are_closed_silently(void **state) {
 }
 
 int main(void) {
-#define WITH(f) cmocka_unit_test_setup_teardown(f, start, stop)
+#define WITH(f)  cmocka_unit_test_setup_teardown(f, start, stop)
 #define HASTE(f) cmocka_unit_test_setup_teardown(f, start_impatient, stop)
         const struct CMUnitTest tests[] = {
                 WITH(answers_and_stays_open),

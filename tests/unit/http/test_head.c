@@ -6,16 +6,17 @@
 
 #include "lib/unit.h"
 
-#define GET "GET / HTTP/1.1\r\n"
+#define GET  "GET / HTTP/1.1\r\n"
 #define POST "POST /x HTTP/1.1\r\nHost: a\r\n"
-#define END "\r\n"
+#define END  "\r\n"
 
 static const struct row {
         const char *name;
         struct tk_str in;
         int status;
 } rows[] = {
-#define ROW(name, in, status) {name, {"" in, sizeof(in) - 1}, status}
+#define ROW(name, in, status)                                                                                \
+        { name, {"" in, sizeof(in) - 1}, status }
         ROW("smallest", GET "Host:\r\n" END, 0),
         ROW("HTTP/1.0 needs no host", "GET / HTTP/1.0\r\n" END, 0),
         ROW("absolute URL", "GET http://h:80/x?y HTTP/1.1\r\nHost: h\r\n" END, 0),
@@ -110,7 +111,10 @@ static const struct row {
         ROW("identity", POST "Transfer-Encoding: identity\r\n" END, 400),
         ROW("xchunked", POST "Transfer-Encoding: xchunked\r\n" END, 400),
         ROW("chunked with a parameter", POST "Transfer-Encoding: chunked;q=1\r\n" END, 400),
-        ROW("chunked after a vertical tab", POST "Transfer-Encoding: \x0b" "chunked\r\n" END, 400),
+        ROW("chunked after a vertical tab",
+            POST "Transfer-Encoding: \x0b"
+                 "chunked\r\n" END,
+            400),
         ROW("encoding empty", POST "Transfer-Encoding:\r\n" END, 400),
         ROW("encoding with a space before the colon", POST "Transfer-Encoding : chunked\r\n" END, 400),
         ROW("chunked in HTTP/1.0", "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n" END, 400),
@@ -133,8 +137,8 @@ static void refuses(void **state) {
                 if (end == rows[i].in.len)
                         status = tk_head_parse(&head, rows[i].in, &why);
                 if (status != rows[i].status)
-                        print_error("%s: %d (%s), end %zu of %zu\n", rows[i].name, status, why ? why : "", end,
-                                    rows[i].in.len);
+                        print_error("%s: %d (%s), end %zu of %zu\n", rows[i].name, status, why ? why : "",
+                                    end, rows[i].in.len);
                 assert_int_equal(status, rows[i].status);
                 assert_int_equal(status != 0, why != NULL);
         }
@@ -161,8 +165,14 @@ static void end_leaves_what_follows(void **state) {
         static const struct {
                 const char *in;
                 size_t end;
-        } table[] = {{"GET / HTTP/1.1\r\n\r\nGET", 18}, {"a\n\nb", 3}, {"a\r\n\nb", 4}, {"\r\n\r\n", 2},
-                     {"\nabc", 1},                      {"a\r\nb\r\n", 0}, {"a\n\r", 0},     {"", 0}};
+        } table[] = {{"GET / HTTP/1.1\r\n\r\nGET", 18},
+                     {"a\n\nb", 3},
+                     {"a\r\n\nb", 4},
+                     {"\r\n\r\n", 2},
+                     {"\nabc", 1},
+                     {"a\r\nb\r\n", 0},
+                     {"a\n\r", 0},
+                     {"", 0}};
         for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
                 size_t scanned = 0;
                 assert_int_equal(tk_head_end(tk_str_of(table[i].in), &scanned), table[i].end);
@@ -227,7 +237,8 @@ static void keeps_alive_by_version_and_wish(void **state) {
 
 static void finds_fields(void **state) {
         (void)state;
-        struct tk_head head = parsed(GET "Host: h\r\nX-A: \t 1 2 \r\nx-a: second\r\nEmpty:\r\nContent-Length: 7\r\n\r\n");
+        struct tk_head head =
+                parsed(GET "Host: h\r\nX-A: \t 1 2 \r\nx-a: second\r\nEmpty:\r\nContent-Length: 7\r\n\r\n");
         assert_str(head.method, "GET");
         assert_int_equal(head.minor, 1);
         assert_int_equal(head.length, 7);

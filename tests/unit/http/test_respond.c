@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #define DATE "Sun, 06 Nov 1994 08:49:37 GMT"
-#define ID "0190c5d2-0000-7000-8000-000000000001"
+#define ID   "0190c5d2-0000-7000-8000-000000000001"
 
 static void formats_heads(void **state) {
         (void)state;
@@ -14,17 +14,26 @@ static void formats_heads(void **state) {
                 struct tk_respond r;
                 const char *text;
         } table[] = {
-                {{.status = 200, .minor = 1, .keep_alive = true, .framing = TK_FRAME_LENGTH, .length = 1234567890123,
+                {{.status = 200,
+                  .minor = 1,
+                  .keep_alive = true,
+                  .framing = TK_FRAME_LENGTH,
+                  .length = 1234567890123,
                   .content_type = "application/json"},
                  "HTTP/1.1 200 OK\r\nDate: " DATE "\r\nContent-Type: application/json\r\nContent-Length: "
                  "1234567890123\r\nx-request-id: " ID "\r\n\r\n"},
                 {{.status = 200, .minor = 1, .keep_alive = true, .framing = TK_FRAME_CHUNKED},
-                 "HTTP/1.1 200 OK\r\nDate: " DATE "\r\nTransfer-Encoding: chunked\r\nx-request-id: " ID "\r\n\r\n"},
+                 "HTTP/1.1 200 OK\r\nDate: " DATE "\r\nTransfer-Encoding: chunked\r\nx-request-id: " ID
+                 "\r\n\r\n"},
                 {{.status = 204, .minor = 1, .framing = TK_FRAME_NONE},
-                 "HTTP/1.1 204 No Content\r\nDate: " DATE "\r\nConnection: close\r\nx-request-id: " ID "\r\n\r\n"},
+                 "HTTP/1.1 204 No Content\r\nDate: " DATE "\r\nConnection: close\r\nx-request-id: " ID
+                 "\r\n\r\n"},
                 {{.status = 200, .minor = 0, .framing = TK_FRAME_CLOSE},
                  "HTTP/1.1 200 OK\r\nDate: " DATE "\r\nConnection: close\r\nx-request-id: " ID "\r\n\r\n"},
-                {{.status = 404, .minor = 0, .keep_alive = true, .framing = TK_FRAME_LENGTH,
+                {{.status = 404,
+                  .minor = 0,
+                  .keep_alive = true,
+                  .framing = TK_FRAME_LENGTH,
                   .headers = {"a: b\r\nc: d\r\n", 12}},
                  "HTTP/1.1 404 Not Found\r\nDate: " DATE "\r\nContent-Length: 0\r\nConnection: "
                  "keep-alive\r\nx-request-id: " ID "\r\na: b\r\nc: d\r\n\r\n"},
@@ -94,7 +103,8 @@ static void refuses_to_split_headers(void **state) {
         expect_assert_failure(tk_respond_header(&out, "a:b", TK_STR("x")));
         expect_assert_failure(tk_respond_header(&out, "a b", TK_STR("x")));
         expect_assert_failure(tk_respond_header(&out, "", TK_STR("x")));
-        struct tk_respond r = {.status = 200, .minor = 1, .date = DATE, .id = ID, .content_type = "a\r\nb: c"};
+        struct tk_respond r = {
+                .status = 200, .minor = 1, .date = DATE, .id = ID, .content_type = "a\r\nb: c"};
         expect_assert_failure(tk_respond_head(&out, &r));
         tk_must_fail = before;
         tk_buf_clear(&out);
@@ -119,10 +129,8 @@ static void knows_its_words(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                TEST(formats_heads),
-                TEST(formats_chunks),
-                TEST(formats_dates),
-                TEST(refuses_to_split_headers),
+                TEST(formats_heads),   TEST(formats_chunks),
+                TEST(formats_dates),   TEST(refuses_to_split_headers),
                 TEST(knows_its_words),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
