@@ -15,15 +15,15 @@
 struct tk_buf {
         char *at;
         size_t len;
-        size_t size;    /* allocated */
-        size_t max;     /* most bytes it may hold */
-        bool failed;    /* sticky: too big or out of memory */
-        bool borrowed;  /* at is the caller's memory: never grown, never freed */
+        size_t size;   /* allocated */
+        size_t max;    /* most bytes it may hold */
+        bool failed;   /* sticky: too big or out of memory */
+        bool borrowed; /* at is the caller's memory: never grown, never freed */
 };
 
 #define TK_BUF(max_) ((struct tk_buf){.max = (max_)})
 /* A buffer over the caller's array; its last byte is kept for the NUL. */
-#define TK_BUF_OVER(array) \
+#define TK_BUF_OVER(array)                                                                                   \
         ((struct tk_buf){.at = (array), .size = sizeof(array), .max = sizeof(array) - 1, .borrowed = true})
 
 void tk_buf_free(struct tk_buf *buf);  /* and ready for use again, same max */

@@ -12,10 +12,10 @@
 typedef void tk_must_fail_f(const char *expr, const char *file, int line);
 extern tk_must_fail_f *tk_must_fail; /* the default prints to stderr and aborts */
 
-#define MUST(e) ((e) ? (void)0 : tk_must_fail(#e, __FILE__, __LINE__))
-#define IMPLIES(a, b) (!(a) || (b))
-#define TK_CHECKED __attribute__((warn_unused_result))
+#define MUST(e)              ((e) ? (void)0 : tk_must_fail(#e, __FILE__, __LINE__))
+#define IMPLIES(a, b)        (!(a) || (b))
+#define TK_CHECKED           __attribute__((warn_unused_result))
 #define TK_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
-#define TK_UNUSED(x) ((void)(x))
+#define TK_UNUSED(x)         ((void)(x))
 
 #endif

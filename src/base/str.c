@@ -90,7 +90,7 @@ static size_t utf8_step(struct tk_str a, size_t i) {
         if (s[0] >= 0xC2 && s[0] <= 0xDF)
                 return left >= 2 && (s[1] & 0xC0) == 0x80 ? 2 : 0;
         if (s[0] >= 0xE0 && s[0] <= 0xEF) {
-                unsigned char low = s[0] == 0xE0 ? 0xA0 : 0x80; /* no overlong form */
+                unsigned char low = s[0] == 0xE0 ? 0xA0 : 0x80;  /* no overlong form */
                 unsigned char high = s[0] == 0xED ? 0x9F : 0xBF; /* no surrogate */
                 return left >= 3 && s[1] >= low && s[1] <= high && (s[2] & 0xC0) == 0x80 ? 3 : 0;
         }

@@ -15,7 +15,7 @@ struct tk_str {
 };
 
 #define TK_STR(literal) ((struct tk_str){"" literal, sizeof(literal) - 1})
-#define TK_STR_ARG(s) (int)(s).len, (s).at /* for "%.*s" */
+#define TK_STR_ARG(s)   (int)(s).len, (s).at /* for "%.*s" */
 
 /* The span of a NUL-terminated text; NULL gives the empty span. */
 struct tk_str tk_str_of(const char *text);
@@ -26,9 +26,9 @@ bool tk_str_is_nocase(struct tk_str a, const char *text);
 bool tk_str_starts(struct tk_str a, const char *prefix);
 /* First position of byte c, or a.len. */
 size_t tk_str_find(struct tk_str a, char c);
-struct tk_str tk_str_skip(struct tk_str a, size_t n);      /* n <= a.len */
-struct tk_str tk_str_head(struct tk_str a, size_t n);      /* n <= a.len */
-struct tk_str tk_str_trim(struct tk_str a);                /* spaces and tabs off both ends */
+struct tk_str tk_str_skip(struct tk_str a, size_t n); /* n <= a.len */
+struct tk_str tk_str_head(struct tk_str a, size_t n); /* n <= a.len */
+struct tk_str tk_str_trim(struct tk_str a);           /* spaces and tabs off both ends */
 /* Copies into out with a NUL, cut at size - 1 bytes; true when all of it fitted. size > 0. */
 bool tk_str_copy(struct tk_str a, char *out, size_t size);
 /* All decimal digits and within 64 bits; false otherwise, *out then untouched. */

@@ -20,17 +20,11 @@
 
 #include "core/meter.h"
 
-enum tk_hold_state {
-        TK_HOLD_PENDING,
-        TK_HOLD_POSTED,
-        TK_HOLD_VOIDED,
-        TK_HOLD_EXPIRED,
-        TK_HOLD_NR
-};
+enum tk_hold_state { TK_HOLD_PENDING, TK_HOLD_POSTED, TK_HOLD_VOIDED, TK_HOLD_EXPIRED, TK_HOLD_NR };
 
 struct tk_hold {
         enum tk_hold_state state;
-        int64_t at_s;              /* the time that decides its windows */
+        int64_t at_s; /* the time that decides its windows */
         int64_t expires_ms;
         struct tk_amounts held;
         struct tk_amounts due;     /* what was charged */

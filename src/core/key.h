@@ -10,10 +10,10 @@
 #include "core/limit.h"
 #include "core/scope.h"
 
-#define TK_DESCRIPTION_UNITS_MAX 64   /* UTF-16 code units, as the documented clients count */
-#define TK_DESCRIPTION_BYTES_MAX 192  /* 64 units are at most 192 bytes of UTF-8 */
-#define TK_KEY_LIMITS_MAX 16
-#define TK_KEY_LAST6 6
+#define TK_DESCRIPTION_UNITS_MAX 64  /* UTF-16 code units, as the documented clients count */
+#define TK_DESCRIPTION_BYTES_MAX 192 /* 64 units are at most 192 bytes of UTF-8 */
+#define TK_KEY_LIMITS_MAX        16
+#define TK_KEY_LAST6             6
 
 enum tk_privacy { TK_PRIVACY_ALL, TK_PRIVACY_PRIVATE_TEXT, TK_PRIVACY_PRIVATE_ONLY, TK_PRIVACY_NR };
 

@@ -19,9 +19,9 @@
 #include "base/str.h"
 
 #define TK_KEY_PREFIX_MAX 32
-#define TK_KEY_BODY_LEN 43
-#define TK_KEY_CRC_LEN 6
-#define TK_KEY_TEXT_MAX (TK_KEY_PREFIX_MAX + 1 + TK_KEY_BODY_LEN + 1 + TK_KEY_CRC_LEN)
+#define TK_KEY_BODY_LEN   43
+#define TK_KEY_CRC_LEN    6
+#define TK_KEY_TEXT_MAX   (TK_KEY_PREFIX_MAX + 1 + TK_KEY_BODY_LEN + 1 + TK_KEY_CRC_LEN)
 
 /* A secret in clear: short-lived, wiped by its owner with tk_key_text_wipe, never logged. */
 struct tk_key_text {

@@ -13,7 +13,7 @@
 #include "base/must.h"
 #include "base/str.h"
 
-#define TK_NANO INT64_C(1000000000)
+#define TK_NANO           INT64_C(1000000000)
 #define TK_MONEY_TEXT_MAX 24 /* "-9223372036.854775807" and a NUL */
 
 struct tk_money {

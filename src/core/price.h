@@ -12,7 +12,7 @@
 
 #include "core/money.h"
 
-#define TK_RATE_NONE INT64_C(-1) /* this rate is not given: the input rate applies */
+#define TK_RATE_NONE  INT64_C(-1)             /* this rate is not given: the input rate applies */
 #define TK_TOKENS_MAX UINT64_C(1000000000000) /* more in one call is a broken report */
 
 struct tk_rates {
@@ -24,14 +24,14 @@ struct tk_rates {
 
 struct tk_price {
         struct tk_rates base;
-        struct tk_rates longer;    /* used when longer_above > 0 and input tokens > longer_above */
-        uint64_t longer_above;     /* tokens; 0: no such tier */
+        struct tk_rates longer; /* used when longer_above > 0 and input tokens > longer_above */
+        uint64_t longer_above;  /* tokens; 0: no such tier */
 };
 
 struct tk_tokens {
-        uint64_t input; /* all prompt tokens */
-        uint64_t output; /* all completion tokens, reasoning included */
-        uint64_t cached; /* part of input */
+        uint64_t input;       /* all prompt tokens */
+        uint64_t output;      /* all completion tokens, reasoning included */
+        uint64_t cached;      /* part of input */
         uint64_t cache_write; /* part of input */
 };
 

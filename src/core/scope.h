@@ -11,7 +11,7 @@
 enum tk_key_kind { TK_KIND_INFERENCE, TK_KIND_ADMIN, TK_KIND_NR };
 
 #define TK_KINDS_ADMIN (1u << TK_KIND_ADMIN)
-#define TK_KINDS_ALL ((1u << TK_KIND_ADMIN) | (1u << TK_KIND_INFERENCE))
+#define TK_KINDS_ALL   ((1u << TK_KIND_ADMIN) | (1u << TK_KIND_INFERENCE))
 
 enum tk_scope {
 #define TK_SCOPE(symbol, name, kinds, about) TK_SCOPE_##symbol,

@@ -11,8 +11,8 @@
 #include "base/must.h"
 #include "base/str.h"
 
-#define TK_DAY_S INT64_C(86400)
-#define TK_HOUR_S INT64_C(3600)
+#define TK_DAY_S         INT64_C(86400)
+#define TK_HOUR_S        INT64_C(3600)
 #define TK_TIME_TEXT_LEN 24 /* YYYY-MM-DDTHH:MM:SS.sssZ */
 
 struct tk_civil {

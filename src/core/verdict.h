@@ -24,11 +24,11 @@ struct tk_facts {
         const struct tk_key *key; /* NULL: not known */
         int64_t now_ms;
         enum tk_scope scope_needed;
-        bool model_needed;     /* the route calls a model: the next four count */
+        bool model_needed; /* the route calls a model: the next four count */
         bool model_known;
         bool model_priced;
-        bool model_private;    /* Private, TEE or E2EE */
-        bool model_is_text;    /* text or embedding */
+        bool model_private; /* Private, TEE or E2EE */
+        bool model_is_text; /* text or embedding */
         enum tk_hold_answer hold;
 };
 

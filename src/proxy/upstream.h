@@ -23,17 +23,17 @@ struct tk_fetch_header {
 };
 
 enum tk_fetch_end {
-        TK_FETCH_WHOLE,       /* the whole answer arrived */
-        TK_FETCH_NO_CONNECT,  /* name, connection or TLS failed: nothing was sent */
-        TK_FETCH_TIMEOUT,     /* connect, first byte or idle time was exceeded */
-        TK_FETCH_BROKEN,      /* the answer broke off or was malformed */
+        TK_FETCH_WHOLE,      /* the whole answer arrived */
+        TK_FETCH_NO_CONNECT, /* name, connection or TLS failed: nothing was sent */
+        TK_FETCH_TIMEOUT,    /* connect, first byte or idle time was exceeded */
+        TK_FETCH_BROKEN,     /* the answer broke off or was malformed */
         TK_FETCH_NO_MEMORY,
 };
 
 struct tk_fetch_opt {
-        const char *url;     /* http: or https:, copied */
-        const char *method;  /* "GET", "POST" */
-        struct tk_str body;  /* copied; empty for GET */
+        const char *url;                       /* http: or https:, copied */
+        const char *method;                    /* "GET", "POST" */
+        struct tk_str body;                    /* copied; empty for GET */
         const struct tk_fetch_header *headers; /* copied */
         unsigned headers_nr;
         unsigned connect_ms;    /* default 5000 */
@@ -52,11 +52,13 @@ void tk_upstream_close(struct tk_upstream **up); /* cancels what runs, without c
 int tk_upstream_fd(const struct tk_upstream *up);
 void tk_upstream_run(struct tk_upstream *up);
 
-TK_CHECKED enum tk_err tk_fetch_start(struct tk_upstream *up, const struct tk_fetch_opt *opt, struct tk_fetch **out);
+TK_CHECKED enum tk_err tk_fetch_start(struct tk_upstream *up, const struct tk_fetch_opt *opt,
+                                      struct tk_fetch **out);
 /* No more on_data until resumed (at most one piece of 16 KiB that is already under way). */
 void tk_fetch_pause(struct tk_fetch *fetch);
 void tk_fetch_resume(struct tk_fetch *fetch);
-/* Breaks the connection off (the provider stops working); no callback runs any more. Also inside a callback. */
+/* Breaks the connection off (the provider stops working); no callback runs any more. Also inside a callback.
+ */
 void tk_fetch_cancel(struct tk_fetch **fetch);
 
 #endif

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A Tollkey and a demo upstream on free ports, as a user would start them.
 
 The binary is build/tollkey or $TOLLKEY_BIN. Nothing waits for a time: starting waits for the line

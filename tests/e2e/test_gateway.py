@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The main job, end to end: a key with a cap, enforced on a real stream, through the real SDK.
 
 Goal: what the ledger says equals what the provider produced; a cap is a cap under concurrency; whatever the

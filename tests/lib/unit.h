@@ -18,6 +18,6 @@
 #define fail_msg(...) (print_error("ERROR: " __VA_ARGS__), _fail(__FILE__, __LINE__))
 
 #define assert_ok(e) assert_int_equal((e), 0)
-#define TEST(f) cmocka_unit_test(f)
+#define TEST(f)      cmocka_unit_test(f)
 
 #endif
