@@ -5,7 +5,7 @@
  * The instance is one file descriptor: whoever owns the loop watches it for reading and calls
  * tk_upstream_run() when it is readable; all sockets and timers are behind it. The HTTP client
  * library is named only in upstream_curl.c. All calls and callbacks are on the owner's thread;
- * callbacks never run inside tk_fetch_start().
+ * callbacks run only inside tk_upstream_run(), never inside another call.
  */
 #ifndef TK_PROXY_UPSTREAM_H
 #define TK_PROXY_UPSTREAM_H
@@ -31,15 +31,19 @@ enum tk_fetch_end {
 };
 
 struct tk_fetch_opt {
-        const char *url;                       /* http: or https:, copied */
-        const char *method;                    /* "GET", "POST" */
-        struct tk_str body;                    /* copied; empty for GET */
-        const struct tk_fetch_header *headers; /* copied */
+        const char *url;    /* http: or https:, copied */
+        const char *method; /* "GET", "POST" */
+        struct tk_str body; /* copied; empty for GET */
+        /* Copied. Hop-by-hop fields and the framing (connection, content-length, expect, keep-alive,
+         * proxy-connection, te, trailer, transfer-encoding, upgrade) are not sent: they are the client's own.
+         */
+        const struct tk_fetch_header *headers;
         unsigned headers_nr;
         unsigned connect_ms;    /* default 5000 */
         unsigned first_byte_ms; /* from the start to the head of the answer; default 600000 */
         unsigned idle_ms;       /* between two pieces of the body; default 120000 */
-        /* once, before any data; status 100..999; header values live during the callback only */
+        /* Once, before any data, also while paused; status 200..999. Names are in lower case; names and
+         * values live during the callback only, and values are followed by a NUL. */
         void (*on_head)(void *ctx, int status, const struct tk_fetch_header *headers, unsigned headers_nr);
         void (*on_data)(void *ctx, struct tk_str piece);
         /* exactly once and last, unless cancelled; the fetch is freed after it; why is for the log */
@@ -52,9 +56,15 @@ void tk_upstream_close(struct tk_upstream **up); /* cancels what runs, without c
 int tk_upstream_fd(const struct tk_upstream *up);
 void tk_upstream_run(struct tk_upstream *up);
 
+/*
+ * SYNTAX: the URL is neither http: nor https: or holds a control byte or space, or a header or the method is
+ * malformed; NO_MEMORY. A request that may have been sent is never sent again, except GET and HEAD.
+ */
 TK_CHECKED enum tk_err tk_fetch_start(struct tk_upstream *up, const struct tk_fetch_opt *opt,
                                       struct tk_fetch **out);
-/* No more on_data until resumed (at most one piece of 16 KiB that is already under way). */
+/* No more on_data until resumed; the idle time stands still and starts anew then. What was not delivered
+ * stays in order: one piece here, the rest with the provider. The end may come while paused if no data is
+ * left. */
 void tk_fetch_pause(struct tk_fetch *fetch);
 void tk_fetch_resume(struct tk_fetch *fetch);
 /* Breaks the connection off (the provider stops working); no callback runs any more. Also inside a callback.
