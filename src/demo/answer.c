@@ -282,7 +282,7 @@ static void put_floats(struct tk_jw *w, const float *v, unsigned nr) {
 /* Little-endian floats in base64 (RFC 4648 section 4), which is what the SDKs ask for by default. */
 static void put_base64(struct tk_jw *w, const float *v, unsigned nr) {
         static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-        unsigned char bytes[TK_DEMO_DIMENSIONS_MAX * 4];
+        unsigned char bytes[TK_DEMO_DIMENSIONS_MAX * 4] = {0};
         char text[(sizeof bytes + 2) / 3 * 4];
         size_t n = (size_t)nr * 4, len = 0;
         for (unsigned i = 0; i < nr; i++) {

@@ -87,7 +87,7 @@ static void reply_whole(struct job *job) {
 }
 
 static void reply_status(struct job *job) {
-        struct tk_demo_problem problem;
+        struct tk_demo_problem problem = {0};
         struct tk_call *call = job->call;
         int status = (int)job->ask.fault.status;
         const char *code = status == 429 ? "rate_limit_exceeded" : status == 401 ? "invalid_api_key" : NULL;
@@ -244,7 +244,7 @@ static void on_drained(struct tk_call *call, void *ctx) {
 }
 
 void tk_demo_job_start(struct tk_call *call, const struct tk_demo_site *site, enum tk_demo_kind kind) {
-        struct tk_demo_problem problem;
+        struct tk_demo_problem problem = {0};
         struct job *job = tk_call_alloc(call, sizeof *job);
         if (!job) {
                 tk_demo_problem_set(&problem, 500, NULL, NULL, "The server is out of memory.");

@@ -11,7 +11,7 @@
 typedef void handle_f(struct tk_call *call, const struct tk_demo_site *site);
 
 static void reply_json(struct tk_call *call, struct tk_buf *body) {
-        struct tk_demo_problem problem;
+        struct tk_demo_problem problem = {0};
         if (tk_buf_ok(body)) {
                 tk_call_reply(call, 200, "application/json", tk_buf_str(body));
         } else {
@@ -93,7 +93,7 @@ static bool decode(struct tk_str s, char *out, size_t size) {
 
 static void one_model(struct tk_call *call, const struct tk_demo_site *site) {
         struct tk_str raw = tk_str_skip(tk_call_path(call), strlen("/v1/models/"));
-        struct tk_demo_problem problem;
+        struct tk_demo_problem problem = {0};
         char id[TK_DEMO_MODEL_MAX + 1];
         bool readable = decode(raw, id, sizeof id);
         for (const char *const *known = site->models; readable && *known; known++) {
@@ -176,7 +176,7 @@ void tk_demo_on_call(struct tk_call *call, void *ctx) {
         const struct tk_demo_site *site = ctx;
         struct tk_str method = tk_call_method(call), path = tk_call_path(call);
         const struct route *route = find(path);
-        struct tk_demo_problem problem;
+        struct tk_demo_problem problem = {0};
         tk_call_add_header(call, "x-demo-upstream", TK_STR("tollkey/" TK_VERSION ", not a language model"));
         if (!may(call, site, &problem)) {
                 tk_demo_fail(call, &problem);
@@ -203,7 +203,7 @@ void tk_demo_on_call(struct tk_call *call, void *ctx) {
 }
 
 void tk_demo_on_refuse(int status, struct tk_str path, const char *why, struct tk_buf *body, void *ctx) {
-        struct tk_demo_problem problem;
+        struct tk_demo_problem problem = {0};
         TK_UNUSED(path);
         TK_UNUSED(ctx);
         tk_demo_problem_set(&problem, status, NULL, NULL, "%s", why);
