@@ -34,19 +34,26 @@ static void close_store(struct tk_store *base) {
                 /* Logged; closing the connection drops it too. */
         }
         tk_sqlite_conn_close(&store->conn);
+        tk_sqlite_usage_free(&store->usage);
         free(store->path);
         free(store);
+}
+
+static struct tk_sqlite_usage *usage_of(struct tk_store *store) {
+        return ((struct tk_sqlite_store *)store)->usage;
 }
 
 static enum tk_err open_store(const char *where, const struct tk_seed *seed, struct tk_store **out,
                               const struct tk_why *why) {
         struct tk_sqlite_store *store = calloc(1, sizeof *store);
-        if (!store) {
+        if (!store || !(store->usage = tk_sqlite_usage_new())) {
+                free(store);
                 tk_why_set(why, "out of memory");
                 return TK_E_NO_MEMORY;
         }
         enum tk_err err = tk_sqlite_conn_open(&store->conn, where, &store->base, seed, why);
         if (err) {
+                tk_sqlite_usage_free(&store->usage);
                 free(store);
                 return err;
         }
@@ -94,29 +101,37 @@ static enum tk_err begin(struct tk_store *store) {
 }
 
 static void rollback(struct tk_store *store) {
+        tk_sqlite_usage_forget(usage_of(store));
         if (roll_back(conn_of(store))) {
                 /* Logged; the next begin tries again. */
         }
 }
 
 static enum tk_err commit(struct tk_store *store) {
-        enum tk_err err = tk_sqlite_run_plain(conn_of(store), TK_SQL_COMMIT);
+        enum tk_err err = tk_sqlite_usage_flush(usage_of(store), conn_of(store));
+        if (!err)
+                err = tk_sqlite_run_plain(conn_of(store), TK_SQL_COMMIT);
         if (err)
                 rollback(store);
         return err;
 }
 
 static enum tk_err mark(struct tk_store *store) {
-        return tk_sqlite_run_plain(conn_of(store), TK_SQL_MARK);
+        enum tk_err err = tk_sqlite_run_plain(conn_of(store), TK_SQL_MARK);
+        if (!err)
+                tk_sqlite_usage_mark(usage_of(store));
+        return err;
 }
 
 static enum tk_err mark_keep(struct tk_store *store) {
+        tk_sqlite_usage_mark_keep(usage_of(store));
         return tk_sqlite_run_plain(conn_of(store), TK_SQL_MARK_KEEP);
 }
 
 static enum tk_err mark_undo(struct tk_store *store) {
+        tk_sqlite_usage_mark_undo(usage_of(store));
         enum tk_err err = tk_sqlite_run_plain(conn_of(store), TK_SQL_MARK_UNDO);
-        return err ? err : mark_keep(store);
+        return err ? err : tk_sqlite_run_plain(conn_of(store), TK_SQL_MARK_KEEP);
 }
 
 static enum tk_err key_get(struct tk_store *store, struct tk_id id, struct tk_key *out) {

@@ -86,10 +86,11 @@ enum tk_err tk_sqlite_reader_key_list(struct tk_reader *reader, struct tk_id org
         return err == TK_E_NOT_FOUND ? TK_OK : err;
 }
 
-/* Adds the amounts that a usage statement gives. */
-static enum tk_err sum_rows(struct tk_sqlite_use *use, int64_t *sum) {
+/* Adds up one meter of the rows that a usage statement gives. */
+static enum tk_err sum_rows(struct tk_sqlite_use *use, enum tk_meter meter, int64_t *sum) {
         enum tk_err err;
         while ((err = tk_sqlite_next(use)) == TK_OK) {
+                use->read = (int)meter; /* the columns are the meters, in their order */
                 int64_t amount = tk_sqlite_col_int(use, 0, INT64_MAX);
                 if (use->bad) {
                         err = tk_sqlite_fault(use->conn, SQLITE_CORRUPT, "reading usage");
@@ -116,8 +117,7 @@ enum tk_err tk_sqlite_reader_usage_sum(struct tk_reader *reader, struct tk_id su
         if (from_hour == INT64_MIN && to_hour == INT64_MAX) {
                 struct tk_sqlite_use total = tk_sqlite_begin(conn, TK_SQL_USAGE_TOTAL);
                 tk_sqlite_id(&total, &subject);
-                tk_sqlite_int(&total, (int64_t)meter);
-                return sum_rows(&total, sum);
+                return sum_rows(&total, meter, sum);
         }
 
         int64_t head_end = to_hour, tail_start = to_hour, first_day = 0, days_end = 0;
@@ -131,14 +131,13 @@ enum tk_err tk_sqlite_reader_usage_sum(struct tk_reader *reader, struct tk_id su
         }
         struct tk_sqlite_use use = tk_sqlite_begin(conn, TK_SQL_USAGE_PARTS);
         tk_sqlite_id(&use, &subject);
-        tk_sqlite_int(&use, (int64_t)meter);
         tk_sqlite_int(&use, from_hour);
         tk_sqlite_int(&use, head_end);
         tk_sqlite_int(&use, first_day);
         tk_sqlite_int(&use, days_end);
         tk_sqlite_int(&use, tail_start);
         tk_sqlite_int(&use, to_hour);
-        return sum_rows(&use, sum);
+        return sum_rows(&use, meter, sum);
 }
 
 enum tk_err tk_sqlite_reader_entry_list(struct tk_reader *reader, struct tk_id org, struct tk_id subject,

@@ -53,17 +53,12 @@ static const struct {
                                  "window_anchor, cap) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"},
         [TK_SQL_LIMIT_CLEAR] = {"removing limits", "DELETE FROM key_limit WHERE key = ?1"},
         [TK_SQL_CHANGE_INSERT] = {"noting a change", "INSERT INTO change (key) VALUES (?1)"},
-        /* Where the sum would leave 64 bits the row stays, and sqlite3_changes() tells. */
-        [TK_SQL_USAGE_TOTAL_ADD] = {"adding usage",
-                                    "INSERT INTO usage (subject, span, number, meter, amount) "
-                                    "VALUES (?1, 0, 0, ?2, ?3) "
-                                    "ON CONFLICT DO UPDATE SET amount = amount + excluded.amount "
-                                    "WHERE amount <= 9223372036854775807 - excluded.amount"},
-        [TK_SQL_USAGE_PART_ADD] = {"adding usage",
-                                   "INSERT INTO usage (subject, span, number, meter, amount) "
-                                   "VALUES (?1, ?4, ?5, ?2, ?3) "
-                                   "ON CONFLICT DO UPDATE SET amount = amount + excluded.amount "
-                                   "WHERE amount <= 9223372036854775807 - excluded.amount"},
+        [TK_SQL_USAGE_ADD] =
+                {"adding usage",
+                 "INSERT INTO usage (subject, span, number, usd, diem, vcu, requests, tokens) "
+                 "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO UPDATE SET "
+                 "usd = usd + excluded.usd, diem = diem + excluded.diem, vcu = vcu + excluded.vcu, "
+                 "requests = requests + excluded.requests, tokens = tokens + excluded.tokens"},
         [TK_SQL_ENTRY_INSERT] = {"writing an entry",
                                  "INSERT INTO entry (" ENTRY_COLUMNS ") "
                                  "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, "
@@ -87,18 +82,16 @@ static const struct {
         [TK_SQL_LIMIT_LIST] = {"reading limits",
                                "SELECT meter, window_kind, window_days, window_anchor, cap FROM key_limit "
                                "WHERE key = ?1 ORDER BY ordinal"},
-        [TK_SQL_USAGE_TOTAL] = {"reading usage",
-                                "SELECT amount FROM usage WHERE subject = ?1 AND span = 0 AND number = 0 AND "
-                                "meter = ?2"},
+        [TK_SQL_USAGE_TOTAL] = {"reading usage", "SELECT usd, diem, vcu, requests, tokens FROM usage "
+                                                 "WHERE subject = ?1 AND span = 0 AND number = 0"},
         /* Hours up to the first whole day, whole days, hours after the last whole day. */
-        [TK_SQL_USAGE_PARTS] =
-                {"reading usage",
-                 "SELECT amount FROM usage WHERE subject = ?1 AND span = 2 AND number >= ?3 AND "
-                 "number < ?4 AND meter = ?2 UNION ALL "
-                 "SELECT amount FROM usage WHERE subject = ?1 AND span = 1 AND number >= ?5 AND "
-                 "number < ?6 AND meter = ?2 UNION ALL "
-                 "SELECT amount FROM usage WHERE subject = ?1 AND span = 2 AND number >= ?7 AND "
-                 "number < ?8 AND meter = ?2"},
+        [TK_SQL_USAGE_PARTS] = {"reading usage",
+                                "SELECT usd, diem, vcu, requests, tokens FROM usage "
+                                "WHERE subject = ?1 AND span = 2 AND number >= ?2 AND number < ?3 UNION ALL "
+                                "SELECT usd, diem, vcu, requests, tokens FROM usage "
+                                "WHERE subject = ?1 AND span = 1 AND number >= ?4 AND number < ?5 UNION ALL "
+                                "SELECT usd, diem, vcu, requests, tokens FROM usage "
+                                "WHERE subject = ?1 AND span = 2 AND number >= ?6 AND number < ?7"},
         [TK_SQL_ENTRY_LIST_SUBJECT] = {"listing entries",
                                        "SELECT " ENTRY_COLUMNS " FROM entry WHERE subject = ?2 AND org = ?1 "
                                        "ORDER BY posted_at_ms DESC, id DESC LIMIT ?3"},

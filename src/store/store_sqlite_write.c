@@ -2,12 +2,10 @@
  *
  * What a batch writes. The front has validated each row; here it is only spread over its columns.
  *
- * An operation that is refused (CONFLICT, NOT_FOUND, OVERFLOW) is refused by its first statement, so that
+ * An operation that is refused (CONFLICT, NOT_FOUND) is refused by its first statement, so that
  * nothing of it was written; a fault in a later one breaks the batch.
  */
 #include "store/store_sqlite_int.h"
-
-#include "core/time.h"
 
 static struct tk_sqlite_conn *conn_of(struct tk_store *store) {
         return &((struct tk_sqlite_store *)store)->conn;
@@ -113,37 +111,6 @@ enum tk_err tk_sqlite_key_touch(struct tk_store *store, struct tk_id id, int64_t
         tk_sqlite_id(&use, &id);
         tk_sqlite_int(&use, used_ms);
         return run_on_row(&use);
-}
-
-static enum tk_err add_part(struct tk_sqlite_conn *conn, const struct tk_id *subject, enum tk_meter meter,
-                            enum tk_sqlite_span span, int64_t number, int64_t amount) {
-        struct tk_sqlite_use use = tk_sqlite_begin(conn, TK_SQL_USAGE_PART_ADD);
-        tk_sqlite_id(&use, subject);
-        tk_sqlite_int(&use, (int64_t)meter);
-        tk_sqlite_int(&use, amount);
-        tk_sqlite_int(&use, (int64_t)span);
-        tk_sqlite_int(&use, number);
-        enum tk_err err = tk_sqlite_run(&use);
-        /* A part is never more than the total, which had room. */
-        if (!err && sqlite3_changes(conn->db) != 1)
-                err = tk_sqlite_fault(conn, SQLITE_CORRUPT, "adding usage");
-        return err;
-}
-
-enum tk_err tk_sqlite_usage_add(struct tk_store *store, struct tk_id subject, enum tk_meter meter,
-                                int64_t hour, int64_t amount) {
-        struct tk_sqlite_conn *conn = conn_of(store);
-        struct tk_sqlite_use use = tk_sqlite_begin(conn, TK_SQL_USAGE_TOTAL_ADD);
-        tk_sqlite_id(&use, &subject);
-        tk_sqlite_int(&use, (int64_t)meter);
-        tk_sqlite_int(&use, amount);
-        enum tk_err err = tk_sqlite_run(&use);
-        if (err)
-                return err;
-        if (sqlite3_changes(conn->db) == 0)
-                return TK_E_OVERFLOW;
-        err = add_part(conn, &subject, meter, TK_SPAN_DAY, tk_floor_div(hour, 24), amount);
-        return err ? err : add_part(conn, &subject, meter, TK_SPAN_HOUR, hour, amount);
 }
 
 static void bind_amounts(struct tk_sqlite_use *use, const struct tk_amounts *amounts) {

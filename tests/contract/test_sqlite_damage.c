@@ -142,8 +142,8 @@ static const struct {
         {"UPDATE lease SET bound = -1", ONE(LEASES)},
         {"UPDATE lease SET window_kind = 9", ONE(LEASES)},
         {"UPDATE lease SET subject = CAST(subject || x'00' AS BLOB)", ONE(LEASES)},
-        {"UPDATE usage SET amount = -1 WHERE span > 0", ONE(USAGE)},
-        {"UPDATE usage SET amount = -1 WHERE span = 0", ONE(TOTAL)},
+        {"UPDATE usage SET usd = -1 WHERE span > 0", ONE(USAGE)},
+        {"UPDATE usage SET usd = -1 WHERE span = 0", ONE(TOTAL)},
         {"UPDATE change SET key = x'00'", ONE(CHANGES)},
         {"UPDATE change SET key = zeroblob(16)", ONE(CHANGES)},
 };

@@ -60,15 +60,18 @@ CREATE TABLE key_limit (
         PRIMARY KEY (key, ordinal)
 ) STRICT, WITHOUT ROWID;
 
--- One series per (subject, meter), at three spans: 0 the total (number 0), 1 the days, 2 the hours, both
--- numbered from 1970. The meter is last, so that the rows which one post touches lie side by side.
+-- What a subject used, at three spans: 0 the total (number 0), 1 the days, 2 the hours, both numbered from
+-- 1970. All meters of a span lie in one row, since a post adds to most of them at once.
 CREATE TABLE usage (
         subject BLOB NOT NULL,
         span INTEGER NOT NULL,
         number INTEGER NOT NULL,
-        meter INTEGER NOT NULL,
-        amount INTEGER NOT NULL,
-        PRIMARY KEY (subject, span, number, meter)
+        usd INTEGER NOT NULL,
+        diem INTEGER NOT NULL,
+        vcu INTEGER NOT NULL,
+        requests INTEGER NOT NULL,
+        tokens INTEGER NOT NULL,
+        PRIMARY KEY (subject, span, number)
 ) STRICT, WITHOUT ROWID;
 
 -- The audit trail: appended to, never changed.
