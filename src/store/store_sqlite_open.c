@@ -37,7 +37,7 @@ static const char setup_all[] =
         "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; "
         "PRAGMA temp_store = MEMORY; PRAGMA synchronous = FULL;";
 /* The WAL is cut back after a checkpoint, so that one long reader does not cost its size for ever. */
-static const char setup_writer[] = "PRAGMA secure_delete = OFF; PRAGMA wal_autocheckpoint = 4000; "
+static const char setup_writer[] = "PRAGMA secure_delete = OFF; PRAGMA wal_autocheckpoint = 2000; "
                                    "PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -32768;";
 static const char setup_reader[] = "PRAGMA query_only = ON; PRAGMA cache_size = -8192;";
 

@@ -23,7 +23,8 @@
 #include "core/time.h"
 #include "rt/log.h"
 
-#define BUCKETS 1024
+#define BUCKET_BITS 10
+#define BUCKETS     (1 << BUCKET_BITS)
 
 struct usage_row {
         struct tk_id subject;
@@ -126,7 +127,8 @@ static uint32_t bucket_of(const struct tk_id *subject, enum tk_sqlite_span span,
         /* The end of an id is random, or at least what differs. */
         memcpy(&low, subject->b + 8, sizeof low);
         low ^= (uint64_t)number * 31 + (uint64_t)span;
-        return (uint32_t)((low * UINT64_C(0x9E3779B97F4A7C15)) >> 32) % BUCKETS;
+        /* The high bits of the product depend on every bit of the factor; the low ones do not. */
+        return (uint32_t)((low * UINT64_C(0x9E3779B97F4A7C15)) >> (64 - BUCKET_BITS));
 }
 
 /* The place of a row, which is made if it is not there yet; *made tells. Room was made. */
