@@ -74,15 +74,26 @@ static enum tk_err scan(const struct source *source) {
         return TK_OK;
 }
 
-/* Is there a tab among the white space that begins this line (from 1)? YAML forbids it, people cannot see it.
- */
-static bool indented_by_tab(struct tk_str text, size_t line) {
+/* A line (from 1) without its end. */
+static struct tk_str nth_line(struct tk_str text, size_t line) {
         for (; line > 1 && text.len; line--) {
                 size_t end = tk_str_find(text, '\n');
                 text = tk_str_skip(text, end < text.len ? end + 1 : end);
         }
-        for (size_t i = 0; i < text.len && (text.at[i] == ' ' || text.at[i] == '\t'); i++)
-                if (text.at[i] == '\t')
+        return tk_str_head(text, tk_str_find(text, '\n'));
+}
+
+/* Is there a tab among the white space that begins it? YAML forbids that, and people cannot see it. */
+static bool indented_by_tab(struct tk_str line) {
+        for (size_t i = 0; i < line.len && (line.at[i] == ' ' || line.at[i] == '\t'); i++)
+                if (line.at[i] == '\t')
+                        return true;
+        return false;
+}
+
+static bool has_variable(struct tk_str line) {
+        for (; line.len; line = tk_str_skip(line, 1))
+                if (tk_str_starts(line, "${"))
                         return true;
         return false;
 }
@@ -98,16 +109,21 @@ static enum tk_err refuse_parser(const struct source *source, const yaml_parser_
         size_t line = parser->problem_mark.line + 1;
         if (parser->error == YAML_READER_ERROR)
                 line = line_of(source->text, parser->problem_offset);
+        struct tk_str here = nth_line(source->text, line);
         if (parser->error == YAML_MEMORY_ERROR) {
                 snprintf(source->why, source->why_size, "%s: out of memory", source->name);
                 return TK_E_NO_MEMORY;
         }
-        if (indented_by_tab(source->text, line))
+        if (indented_by_tab(here))
                 return refuse(source, line, "the line begins with a tab; YAML is indented with spaces");
         if (parser->problem && strcmp(parser->problem, "mapping values are not allowed in this context") == 0)
                 return refuse(source, line,
                               "a ':' where none may be; a text that has one before a space or at its "
                               "end, such as \"memory:\", has to stand in quotes");
+        if (parser->problem && strcmp(parser->problem, "did not find expected ',' or '}'") == 0 &&
+            has_variable(here))
+                return refuse(source, line, "%s; a ${NAME} inside { } has to stand in quotes",
+                              parser->problem);
         if (parser->context && parser->context_mark.line + 1 != line)
                 return refuse(source, line, "%s (%s that began in line %zu)", parser->problem,
                               parser->context, parser->context_mark.line + 1);

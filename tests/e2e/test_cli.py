@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The command line: every command, both back ends, JSON, errors and exit codes.
 
 Stands on its own: its fixtures are in this file, the binary is build/tollkey or $TOLLKEY_BIN.

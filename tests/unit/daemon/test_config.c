@@ -5,6 +5,7 @@
 #include "daemon/config.h"
 
 #include "base/buf.h"
+#include "lib/alloc_fail.h"
 #include "lib/unit.h"
 #include "unit/base/table.h"
 
@@ -385,6 +386,9 @@ static const struct {
          "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n",
          "t.yaml:3: ", "'id' has 132 bytes; it may have 1 to 128"},
 
+        {"a variable without quotes in braces",
+         "providers:\n  p: { base_url: 'http://h', api_key: ${SECRET} }\n",
+         "t.yaml:2: ", "a ${NAME} inside { } has to stand in quotes"},
         {"memory store without quotes", "loops: 1\nstore: memory:\n", "t.yaml:2: ", "has to stand in quotes"},
         {"YAML that is broken", "listen: [a\nstore: b\n", "t.yaml:2: ", "flow sequence"},
         {"a quote without an end", "listen: 'a\n\n", "t.yaml:3: ", "quoted scalar that began in line 1"},
@@ -691,6 +695,39 @@ static void an_option_may_set_listen(void **state) {
         tk_config_free(&c);
 }
 
+/* ---- memory ---- */
+
+static void every_allocation_fails_once(void **state) {
+        static const char text[] = "store: 'memory:'\n"
+                                   "providers:\n  p: { base_url: 'http://h/', api_key: '${SECRET}' }\n  q: { "
+                                   "base_url: 'http://h' }\n"
+                                   "models:\n"
+                                   "- { id: a, provider: p, upstream_id: b, max_output_tokens: 1, price: { "
+                                   "input: 1, output: 2 } }\n"
+                                   "- { id: c, provider: q, max_output_tokens: 1 }\n";
+        struct tk_config *c;
+        unsigned fail_at = 0;
+        enum tk_err err;
+        (void)state;
+        do {
+                allocations_left = fail_at++;
+                err = tk_config_parse("t.yaml", tk_str_of(text), &c, why, sizeof why);
+                allocations_left = UINT_MAX;
+                if (err != TK_OK) {
+                        if (err != TK_E_NO_MEMORY || strcmp(why, "t.yaml: out of memory") != 0)
+                                WRONG("at %u: %s", fail_at - 1, why);
+                        assert_null(c);
+                }
+        } while (err != TK_OK);
+        assert_true(fail_at > 40);
+        assert_int_equal(c->catalog->models_nr, 2);
+        allocations_left = 0;
+        assert_int_equal(tk_config_set_listen(c, "h:1", why, sizeof why), TK_E_NO_MEMORY);
+        allocations_left = UINT_MAX;
+        assert_string_equal(c->listen, "127.0.0.1:8080");
+        tk_config_free(&c);
+}
+
 int main(void) {
 #define T(f) cmocka_unit_test_setup(f, clear_environment)
         const struct CMUnitTest tests[] = {
@@ -710,6 +747,7 @@ int main(void) {
                 T(counts_are_bounded),
                 T(files_are_read),
                 T(an_option_may_set_listen),
+                T(every_allocation_fails_once),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,6 +4,7 @@
  */
 #include "service/catalog.c"
 
+#include "lib/alloc_fail.h"
 #include "lib/unit.h"
 #include "unit/base/must_mock.h"
 #include "unit/base/table.h"
@@ -196,12 +197,39 @@ static void nonsense_is_a_programmers_error(void **state) {
         tk_catalog_free(&c);
 }
 
+static void every_allocation_fails_once(void **state) {
+        struct tk_provider p = {.name = (char *)"p", .base_url = (char *)"http://h", .api_key = (char *)"s"};
+        unsigned fail_at = 0;
+        enum tk_err err;
+        (void)state;
+        do {
+                allocations_left = fail_at++;
+                struct tk_catalog *c = tk_catalog_new();
+                err = c ? tk_catalog_add_provider(c, &p) : TK_E_NO_MEMORY;
+                for (int i = 0; err == TK_OK && i < 20; i++) { /* past the first size of every list */
+                        char id[16];
+                        snprintf(id, sizeof id, "m%d", i);
+                        err = add_model(c, id, "p");
+                        if (err != TK_OK)
+                                assert_null(tk_catalog_model_get(c, tk_str_of(id)));
+                        else
+                                assert_non_null(tk_catalog_model_get(c, tk_str_of(id)));
+                        assert_int_equal(c->models_nr, (unsigned)i + (err == TK_OK));
+                }
+                allocations_left = UINT_MAX;
+                assert_true(err == TK_OK || err == TK_E_NO_MEMORY);
+                tk_catalog_free(&c);
+        } while (err != TK_OK);
+        assert_true(fail_at > 40);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 TEST(an_empty_catalog_knows_nothing), TEST(everything_is_copied),
                 TEST(a_second_of_a_name_is_refused),  TEST(only_the_exact_id_matches),
                 TEST(many_are_found_in_their_order),  TEST(many_threads_look_up_at_once),
                 TEST(colliding_ids_stay_apart),       TEST(nonsense_is_a_programmers_error),
+                TEST(every_allocation_fails_once),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
