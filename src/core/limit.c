@@ -46,7 +46,22 @@ size_t tk_cap_text(enum tk_meter meter, uint64_t cap, char out[TK_CAP_TEXT_MAX])
 }
 
 bool tk_limit_ok(const struct tk_limit *limit) {
-        return tk_window_spec_ok(limit->window) && (unsigned)limit->meter < TK_METER_NR;
+        if (!tk_window_spec_ok(limit->window) || (unsigned)limit->meter >= TK_METER_NR ||
+            (limit->flags & ~TK_LIMIT_FLAGS))
+                return false;
+        if (!(limit->flags & TK_LIMIT_SLIDING))
+                return true;
+        return !tk_meter_is_money(limit->meter) && limit->window.kind <= TK_WINDOW_WEEK;
+}
+
+int64_t tk_limit_slide(int64_t before, int64_t now, int64_t into_ms, int64_t length_ms) {
+        MUST(before >= 0 && now >= 0);
+        MUST(length_ms > 0);
+        MUST(into_ms >= 0 && into_ms <= length_ms);
+        __extension__ unsigned __int128 share = (unsigned __int128)before * (uint64_t)(length_ms - into_ms);
+        __extension__ unsigned __int128 sum =
+                (share + (uint64_t)length_ms - 1) / (uint64_t)length_ms + (uint64_t)now;
+        return sum > INT64_MAX ? INT64_MAX : (int64_t)sum;
 }
 
 int64_t tk_limit_left(uint64_t cap, const struct tk_count *count) {

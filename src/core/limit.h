@@ -17,10 +17,21 @@
 
 #define TK_CAP_TEXT_MAX TK_MONEY_TEXT_MAX
 
+/*
+ * How a limit counts and acts; stored on disk, so append only.
+ *   SLIDING  a rate: the window before weighs in with the part of it that a window ending now still covers.
+ *            Requests and tokens per second to week. Otherwise a window counts from its boundary.
+ *   OBSERVE  recorded when it is passed, never refused.
+ */
+#define TK_LIMIT_SLIDING 1u
+#define TK_LIMIT_OBSERVE 2u
+#define TK_LIMIT_FLAGS   (TK_LIMIT_SLIDING | TK_LIMIT_OBSERVE)
+
 struct tk_limit {
         struct tk_window_spec window;
         enum tk_meter meter;
-        uint64_t cap; /* nano-units for money, a count otherwise; 0 is a real cap of nothing */
+        unsigned flags; /* TK_LIMIT_* */
+        uint64_t cap;   /* nano-units for money, a count otherwise; 0 is a real cap of nothing */
 };
 
 struct tk_count {
@@ -32,6 +43,13 @@ struct tk_count {
 TK_CHECKED enum tk_err tk_cap_parse(enum tk_meter meter, struct tk_str text, uint64_t *cap);
 size_t tk_cap_text(enum tk_meter meter, uint64_t cap, char out[TK_CAP_TEXT_MAX]);
 bool tk_limit_ok(const struct tk_limit *limit);
+/*
+ * The sliding two-window estimate of what was used in the `length_ms` up to now, `into_ms` of the running
+ * window being over (0 <= into_ms <= length_ms, 0 < length_ms): now + before x the share of the window before
+ * that is still covered, rounded up. It assumes that the window before was used evenly. Within int64_t: never
+ * beyond INT64_MAX.
+ */
+int64_t tk_limit_slide(int64_t before, int64_t now, int64_t into_ms, int64_t length_ms);
 /* What may still be held, within int64_t. */
 int64_t tk_limit_left(uint64_t cap, const struct tk_count *count);
 /* May `amount` (>= 0) be held on top? A zero amount may be held only while something is left. */

@@ -18,6 +18,7 @@ static const char *const names[] = {
         [TK_WINDOW_HOUR] = "hour",         [TK_WINDOW_DAY] = "day",
         [TK_WINDOW_WEEK] = "week",         [TK_WINDOW_MONTH] = "month",
         [TK_WINDOW_LIFETIME] = "lifetime", [TK_WINDOW_EVERY_N_DAYS] = "every_n_days",
+        [TK_WINDOW_FLIGHT] = "flight",
 };
 _Static_assert(sizeof names / sizeof *names == TK_WINDOW_NR, "every kind has a name");
 
@@ -43,6 +44,7 @@ static struct steps steps_of(struct tk_window_spec spec) {
                 return (struct steps){spec.anchor_day * TK_DAY_S, spec.days * TK_DAY_S};
         case TK_WINDOW_MONTH:
         case TK_WINDOW_LIFETIME:
+        case TK_WINDOW_FLIGHT:
         case TK_WINDOW_NR:
                 break;
         }
@@ -72,10 +74,14 @@ static struct tk_civil month_last(int64_t number) {
         return date;
 }
 
+static bool is_endless(enum tk_window_kind kind) {
+        return kind == TK_WINDOW_LIFETIME || kind == TK_WINDOW_FLIGHT;
+}
+
 int64_t tk_window_number(struct tk_window_spec spec, int64_t now_s) {
         MUST(tk_window_spec_ok(spec));
         MUST(now_s >= TIME_MIN_S && now_s <= TIME_MAX_S);
-        if (spec.kind == TK_WINDOW_LIFETIME)
+        if (is_endless(spec.kind))
                 return 0;
         if (spec.kind == TK_WINDOW_MONTH)
                 return month_number(now_s);
@@ -91,7 +97,7 @@ static bool number_ok(struct tk_window_spec spec, int64_t number) {
 
 int64_t tk_window_start_s(struct tk_window_spec spec, int64_t number) {
         MUST(number_ok(spec, number));
-        if (spec.kind == TK_WINDOW_LIFETIME)
+        if (is_endless(spec.kind))
                 return INT64_MIN;
         if (spec.kind == TK_WINDOW_MONTH)
                 return tk_day_of_civil(month_begin(number)) * TK_DAY_S;
@@ -101,7 +107,7 @@ int64_t tk_window_start_s(struct tk_window_spec spec, int64_t number) {
 
 int64_t tk_window_end_s(struct tk_window_spec spec, int64_t number) {
         MUST(number_ok(spec, number));
-        if (spec.kind == TK_WINDOW_LIFETIME)
+        if (is_endless(spec.kind))
                 return INT64_MAX;
         if (spec.kind == TK_WINDOW_MONTH)
                 return (tk_day_of_civil(month_last(number)) + 1) * TK_DAY_S;

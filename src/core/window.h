@@ -22,6 +22,7 @@ enum tk_window_kind {
         TK_WINDOW_MONTH,
         TK_WINDOW_LIFETIME,
         TK_WINDOW_EVERY_N_DAYS,
+        TK_WINDOW_FLIGHT, /* no time at all: what is held right now, e.g. requests in flight */
         TK_WINDOW_NR
 };
 
@@ -33,16 +34,16 @@ struct tk_window_spec {
 
 /* The number of the window that holds second now_s (floor; also before 1970). */
 int64_t tk_window_number(struct tk_window_spec spec, int64_t now_s);
-/* First second of the window; INT64_MIN for LIFETIME. */
+/* First second of the window; INT64_MIN for LIFETIME and FLIGHT. */
 int64_t tk_window_start_s(struct tk_window_spec spec, int64_t number);
-/* First second after it; INT64_MAX for LIFETIME. */
+/* First second after it; INT64_MAX for LIFETIME and FLIGHT. */
 int64_t tk_window_end_s(struct tk_window_spec spec, int64_t number);
 /* The window as UTC hours [from, to) since 1970, for windows of an hour or longer; open ends are
  * INT64_MIN and INT64_MAX. Shorter windows give the hours that they touch. */
 void tk_window_hours(struct tk_window_spec spec, int64_t number, int64_t *from, int64_t *to);
 bool tk_window_spec_ok(struct tk_window_spec spec);
 bool tk_window_spec_eq(struct tk_window_spec a, struct tk_window_spec b);
-/* "second" ... "lifetime", "every_n_days". */
+/* "second" ... "lifetime", "every_n_days", "flight". */
 const char *tk_window_kind_name(enum tk_window_kind kind);
 /* Also "every 10 days" (anchor 0). */
 TK_CHECKED bool tk_window_spec_parse(struct tk_str text, struct tk_window_spec *out);

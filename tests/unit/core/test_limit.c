@@ -201,15 +201,68 @@ static void a_cap_is_a_cap(void **state) {
         }
 }
 
+static void only_rates_slide(void **state) {
+        static const struct {
+                enum tk_meter meter;
+                enum tk_window_kind window;
+                unsigned flags;
+                bool ok;
+        } rows[] = {
+                {TK_METER_REQUESTS, TK_WINDOW_SECOND, TK_LIMIT_SLIDING, true},
+                {TK_METER_TOKENS, TK_WINDOW_WEEK, TK_LIMIT_SLIDING | TK_LIMIT_OBSERVE, true},
+                {TK_METER_TOKENS, TK_WINDOW_MONTH, TK_LIMIT_SLIDING, false},
+                {TK_METER_REQUESTS, TK_WINDOW_FLIGHT, TK_LIMIT_SLIDING, false},
+                {TK_METER_REQUESTS, TK_WINDOW_FLIGHT, 0, true},
+                {TK_METER_USD, TK_WINDOW_DAY, TK_LIMIT_SLIDING, false},
+                {TK_METER_USD, TK_WINDOW_DAY, TK_LIMIT_OBSERVE, true},
+                {TK_METER_USD, TK_WINDOW_DAY, 4, false},
+        };
+        (void)state;
+        for (size_t i = 0; i < COUNT(rows); i++) {
+                struct tk_limit limit = {
+                        .meter = rows[i].meter, .window = {.kind = rows[i].window}, .flags = rows[i].flags};
+                if (tk_limit_ok(&limit) != rows[i].ok)
+                        WRONG("row %zu", i);
+        }
+}
+
+static void a_rate_slides_from_one_window_into_the_next(void **state) {
+        static const struct {
+                int64_t before, now, into, length, used;
+        } rows[] = {
+                {0, 0, 0, 1000, 0},
+                {100, 0, 0, 1000, 100}, /* the boundary itself forgets nothing */
+                {100, 0, 500, 1000, 50},
+                {100, 7, 500, 1000, 57},
+                {100, 0, 999, 1000, 1}, /* rounded up: a rate is never passed by a fraction */
+                {100, 0, 1000, 1000, 0},
+                {1, 0, 1, 1000, 1},
+                {INT64_MAX, INT64_MAX, 0, 604800000, INT64_MAX},
+                {INT64_MAX, 0, 302400000, 604800000, INT64_MAX / 2 + 1},
+        };
+        (void)state;
+        for (size_t i = 0; i < COUNT(rows); i++) {
+                int64_t used = tk_limit_slide(rows[i].before, rows[i].now, rows[i].into, rows[i].length);
+                if (used != rows[i].used)
+                        WRONG("row %zu: %" PRId64, i, used);
+        }
+}
+
+static void sliding_asserts(void **state) {
+        (void)state;
+        tk_must_fail = must_mock;
+        expect_assert_failure(tk_limit_slide(-1, 0, 0, 1));
+        expect_assert_failure(tk_limit_slide(0, 0, 2, 1));
+        expect_assert_failure(tk_limit_slide(0, 0, 0, 0));
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
-                TEST(caps_are_read_exactly),
-                TEST(caps_are_written_exactly),
-                TEST(text_and_back_is_the_same),
-                TEST(limits_that_are_sound),
-                TEST(what_is_left),
-                TEST(what_is_admitted),
-                TEST(negative_counts_are_a_bug),
+                TEST(only_rates_slide),         TEST(a_rate_slides_from_one_window_into_the_next),
+                TEST(sliding_asserts),          TEST(caps_are_read_exactly),
+                TEST(caps_are_written_exactly), TEST(text_and_back_is_the_same),
+                TEST(limits_that_are_sound),    TEST(what_is_left),
+                TEST(what_is_admitted),         TEST(negative_counts_are_a_bug),
                 TEST(a_cap_is_a_cap),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -170,6 +170,8 @@ static void a_lifetime_has_no_borders(void **state) {
         (void)state;
         assert_true(tk_window_start_s(plain(TK_WINDOW_LIFETIME), 0) == INT64_MIN);
         assert_true(tk_window_end_s(plain(TK_WINDOW_LIFETIME), 0) == INT64_MAX);
+        assert_true(tk_window_start_s(plain(TK_WINDOW_FLIGHT), 0) == INT64_MIN);
+        assert_true(tk_window_end_s(plain(TK_WINDOW_FLIGHT), 0) == INT64_MAX);
 }
 
 static void the_last_windows_of_the_calendar(void **state) {
@@ -200,7 +202,7 @@ static void windows_part_time(void **state) {
         (void)state;
         for (int i = 0; i < 300000; i++) {
                 struct tk_window_spec spec = any_spec(&x);
-                if (spec.kind == TK_WINDOW_LIFETIME)
+                if (spec.kind == TK_WINDOW_LIFETIME || spec.kind == TK_WINDOW_FLIGHT)
                         continue;
                 /* A margin of 200 years, so that the neighbours exist for the longest windows too. */
                 int64_t margin = 73000 * TK_DAY_S;
