@@ -113,7 +113,7 @@ static bool is_option(const char *word) {
 
 static bool parse(int argc, char **argv, struct options *o) {
         *o = (struct options){.listen = "127.0.0.1:9090", .tokens = TOKENS_DEFAULT, .loops = 1};
-        for (int i = 0; i < argc; i++) {
+        for (int i = 0; i < argc; i += 2) {
                 if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
                         o->help = true;
                         return true;
@@ -128,7 +128,6 @@ static bool parse(int argc, char **argv, struct options *o) {
                 }
                 if (!take(o, argv[i], argv[i + 1]))
                         return false;
-                i++;
         }
         if (o->models_nr == 0) {
                 o->models[o->models_nr++] = "demo-small";
