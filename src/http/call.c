@@ -39,8 +39,13 @@ static void *allocate(struct tk_call *call, size_t size) {
         return block->bytes;
 }
 
-void tk_call_make_id(int64_t now_ms, char out[TK_REQUEST_ID_LEN + 1]) {
-        tk_id_text(tk_rand_id(now_ms), out);
+void tk_call_make_id(struct tk_loop *loop, char out[TK_REQUEST_ID_LEN + 1]) {
+        if (loop->random_used + 10 > sizeof loop->random) {
+                tk_rand_bytes(loop->random, sizeof loop->random);
+                loop->random_used = 0;
+        }
+        tk_id_text(tk_id_make(tk_loop_now_ms(loop), loop->random + loop->random_used), out);
+        loop->random_used += 10;
 }
 
 struct tk_call *tk_call_new(struct tk_conn *conn, struct tk_str head, struct tk_str *bytes) {
@@ -94,7 +99,7 @@ void tk_call_free(struct tk_call *call) {
 
 void tk_call_hand(struct tk_call *call) {
         call->now_ms = tk_loop_now_ms(call->loop);
-        tk_call_make_id(call->now_ms, call->id);
+        tk_call_make_id(call->loop, call->id);
         call->silent = tk_str_is(call->head.method, "HEAD");
         call->handed = true;
         call->loop->opt->on_call(call, call->loop->opt->ctx);
@@ -119,6 +124,19 @@ void tk_call_lose(struct tk_call *call) {
         if (call->next)
                 call->next->prev = call;
         call->loop->lost = call;
+}
+
+void tk_calls_tell(struct tk_loop *loop) {
+        /* A callback may answer other lost calls, so begin anew after each. */
+        struct tk_call *call = loop->lost;
+        while (call) {
+                if (call->gone) {
+                        tell_gone(call);
+                        call = loop->lost;
+                } else {
+                        call = call->next;
+                }
+        }
 }
 
 void tk_calls_forget(struct tk_loop *loop) {

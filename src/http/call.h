@@ -56,9 +56,11 @@ void tk_call_free(struct tk_call *call);
 void tk_call_hand(struct tk_call *call);
 /* The connection is no more. */
 void tk_call_lose(struct tk_call *call);
-/* At the end of the loop: frees lost calls whose handlers never asked. */
+/* At the end of the loop, for want of a further turn: tells the handlers of lost calls that asked late. */
+void tk_calls_tell(struct tk_loop *loop);
+/* After on_loop_stop: frees lost calls whose handlers never asked. */
 void tk_calls_forget(struct tk_loop *loop);
 /* A fresh request id. */
-void tk_call_make_id(int64_t now_ms, char out[TK_REQUEST_ID_LEN + 1]);
+void tk_call_make_id(struct tk_loop *loop, char out[TK_REQUEST_ID_LEN + 1]);
 
 #endif

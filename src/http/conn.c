@@ -224,7 +224,7 @@ static void refuse(struct tk_conn *conn, int status, const char *why, struct tk_
         bool silent = tk_str_is(conn->call ? conn->call->head.method : tk_head_peek_method(head), "HEAD");
         struct tk_loop *loop = conn->loop;
         char id[TK_REQUEST_ID_LEN + 1];
-        tk_call_make_id(tk_loop_now_ms(loop), id);
+        tk_call_make_id(loop, id);
         struct tk_buf body = TK_BUF(65536);
         loop->opt->on_refuse(status, path, why, &body, loop->opt->ctx);
         struct tk_respond r = {

@@ -29,7 +29,8 @@ enum tk_err tk_loop_open(struct tk_loop *loop, struct tk_server *server, const s
                                  .index = index,
                                  .side_fd = -1,
                                  .listen_fd = -1,
-                                 .date_s = -1};
+                                 .date_s = -1,
+                                 .random_used = TK_LOOP_RANDOM};
         atomic_init(&loop->inbox, NULL);
         loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         return loop->wake_fd < 0 ? TK_E_IO : TK_OK;

@@ -22,6 +22,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#define TK_LOOP_RANDOM  640   /* 64 ids */
 #define TK_LOOP_SCRATCH 65536 /* most bytes read from a socket in one go */
 
 struct tk_conn;
@@ -68,6 +69,8 @@ struct tk_loop {
         char *scratch;
         int64_t date_s;
         char date[TK_DATE_LEN + 1];
+        uint8_t random[TK_LOOP_RANDOM]; /* for request ids: one system call for many */
+        size_t random_used;
 };
 
 /* Before its thread runs: the descriptors that other threads may use. */

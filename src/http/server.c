@@ -248,6 +248,7 @@ static void run_loop(struct tk_loop *loop) {
         if (loop->poll)
                 tk_conns_close(loop);
         tk_loop_end(loop);
+        tk_calls_tell(loop);
         if (started && loop->opt->on_loop_stop)
                 (void)loop->opt->on_loop_stop(loop, loop->index, loop->opt->ctx);
         tk_calls_forget(loop);

@@ -130,7 +130,7 @@ void tk_call_reply(struct tk_call *call, int status, const char *content_type, s
 /* Streaming: headers go out at once; pieces are copied and sent as they come. */
 void tk_call_start(struct tk_call *call, int status, const char *content_type);
 void tk_call_send(struct tk_call *call, struct tk_str piece);
-/* Bytes accepted by tk_call_send that the socket has not taken yet. */
+/* Bytes accepted by tk_call_send, with their framing, that the socket has not taken yet. */
 size_t tk_call_unsent(const struct tk_call *call);
 /* whole: the stream is complete. Otherwise the connection is broken off, so that the client sees it. */
 void tk_call_end(struct tk_call *call, bool whole);
@@ -139,7 +139,7 @@ void tk_call_end(struct tk_call *call, bool whole);
  * gone: the client closed or reset before the answer was complete, or took nothing for write_ms. Noticed
  * while a handler works, too (the socket stays watched); a client that only half-closes its sending
  * side after the whole request is not gone. After gone the call is dead.
- * drained: everything sent so far is with the socket; for back-pressure, after unsent grew too much.
+ * drained: unsent was not 0 and is 0 now; for back-pressure, after it grew too much.
  */
 typedef void tk_call_event_f(struct tk_call *call, void *ctx);
 void tk_call_on_gone(struct tk_call *call, tk_call_event_f *gone, void *ctx);

@@ -237,12 +237,9 @@ static void echo(struct tk_call *call) {
 }
 
 static void big(struct tk_call *call) {
-        size_t n = 8u << 20;
-        char *bytes = malloc(n);
-        MUST(bytes);
-        memset(bytes, 'b', n);
-        tk_call_reply(call, 200, "text/plain", (struct tk_str){bytes, n});
-        free(bytes);
+        static char bytes[8u << 20];
+        memset(bytes, 'b', sizeof bytes);
+        tk_call_reply(call, 200, "text/plain", (struct tk_str){bytes, sizeof bytes});
 }
 
 static void alloc(struct tk_call *call) {
@@ -489,7 +486,8 @@ void client_reset(int fd) {
 }
 
 void client_half_close(int fd) {
-        assert_int_equal(shutdown(fd, SHUT_WR), 0);
+        assert_true(shutdown(fd, SHUT_WR) == 0 ||
+                    errno == ENOTCONN); /* a server that has closed is tested elsewhere */
 }
 
 void reader_init(struct reader *r, int fd) {
