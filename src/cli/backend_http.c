@@ -363,6 +363,17 @@ static bool find_key(const struct tk_cmd_line *line, char out[TK_CLIENT_KEY_MAX 
         return false;
 }
 
+/* Without TLS everybody on the way can read the key; only this machine is no way. */
+static void warn_plain(const char *url) {
+        static const char *const here[] = {"http://127.", "http://localhost", "http://[::1]"};
+        if (!tk_str_starts(tk_str_of(url), "http://"))
+                return;
+        for (size_t i = 0; i < sizeof here / sizeof *here; i++)
+                if (tk_str_starts(tk_str_of(url), here[i]))
+                        return;
+        tk_note("warning: the admin key goes to %s without encryption", url);
+}
+
 struct tk_backend *tk_backend_http_open(const struct tk_cmd_line *line, int *code) {
         char key[TK_CLIENT_KEY_MAX + 2], why[256];
         struct http_backend *b = NULL;
@@ -379,8 +390,10 @@ struct tk_backend *tk_backend_http_open(const struct tk_cmd_line *line, int *cod
                         err = tk_client_open(line->opt[TK_OPT_url], key, &b->client, why, sizeof why);
         }
         explicit_bzero(key, sizeof key);
-        if (err == TK_OK)
+        if (err == TK_OK) {
+                warn_plain(tk_client_url(b->client));
                 return &b->head;
+        }
         *code = err == TK_E_SYNTAX ? tk_misuse("%s", why) : tk_fail("%s", why);
         if (b)
                 http_close(&b->head);

@@ -588,6 +588,13 @@ def test_a_server_that_is_not_there(bare):
     assert "http://127.0.0.1:1" in done.stderr
 
 
+def test_a_key_in_clear_is_warned_about(bare, stranger):
+    env = {"TOLLKEY_ADMIN_KEY": "k", "http_proxy": stranger.url, "no_proxy": ""}
+    stranger.body = b'{"object":"list","data":[]}'
+    assert "without encryption" in bare("key", "list", "--url", "http://tollkey.test", env=env).stderr
+    assert bare("key", "list", "--url", stranger.url, env={"TOLLKEY_ADMIN_KEY": "k"}).stderr == ""
+
+
 # ---- a server that is not one of ours ---------------------------------------------------------------------------
 
 @pytest.fixture
