@@ -87,11 +87,22 @@ bool tk_memory_grow(void *array, size_t *size, size_t nr, size_t more, size_t it
 
 /* ---- open and close ---- */
 
+/* A writer that waits goes before readers that come after it. */
+static bool lock_init(pthread_rwlock_t *lock) {
+        pthread_rwlockattr_t attr;
+        if (pthread_rwlockattr_init(&attr) != 0)
+                return false;
+        bool ok = pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP) == 0 &&
+                  pthread_rwlock_init(lock, &attr) == 0;
+        pthread_rwlockattr_destroy(&attr);
+        return ok;
+}
+
 static enum tk_err open_store(const char *where, const struct tk_seed *seed, struct tk_store **out,
                               const struct tk_why *why) {
         struct tk_memory_store *store = calloc(1, sizeof *store);
         TK_UNUSED(where);
-        if (!store || pthread_rwlock_init(&store->lock, NULL) != 0) {
+        if (!store || !lock_init(&store->lock)) {
                 free(store);
                 tk_why_set(why, "out of memory");
                 return TK_E_NO_MEMORY;

@@ -106,6 +106,7 @@ struct tk_memory_store {
 
 struct tk_memory_reader {
         struct tk_reader base;
+        unsigned depth; /* of calls: the first takes the lock, a callback's calls have it */
 };
 
 static inline struct tk_memory_store *tk_memory_of(struct tk_store *store) {

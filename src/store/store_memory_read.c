@@ -1,23 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Readers, each call under the read lock, callbacks included. A callback may read again: the lock prefers
- * readers, so a second hold of it never waits for a writer that waits for the first.
+ * Readers, each call under the read lock, callbacks included. A callback may read again with the same reader,
+ * which then holds the lock already; so the lock can let a waiting writer go first, and many readers that
+ * never rest cannot keep it waiting.
  */
 #include "store/store_memory_int.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static struct tk_memory_store *lock(struct tk_reader *reader) {
+static struct tk_memory_reader *reader_of(struct tk_reader *reader) {
+        return (struct tk_memory_reader *)reader;
+}
+
+static const struct tk_memory_store *lock(struct tk_reader *reader) {
         struct tk_memory_store *store = tk_memory_of(reader->store);
-        int code = pthread_rwlock_rdlock(&store->lock);
-        MUST(code == 0);
+        if (reader_of(reader)->depth++ == 0) {
+                int code = pthread_rwlock_rdlock(&store->lock);
+                MUST(code == 0);
+        }
         return store;
 }
 
-static enum tk_err unlock(struct tk_memory_store *store, enum tk_err err) {
-        int code = pthread_rwlock_unlock(&store->lock);
-        MUST(code == 0);
+static enum tk_err unlock(struct tk_reader *reader, enum tk_err err) {
+        MUST(reader_of(reader)->depth > 0);
+        if (--reader_of(reader)->depth == 0) {
+                int code = pthread_rwlock_unlock(&tk_memory_of(reader->store)->lock);
+                MUST(code == 0);
+        }
         return err;
 }
 
@@ -31,7 +41,8 @@ enum tk_err tk_memory_reader_open(struct tk_store *store, struct tk_reader **out
 }
 
 void tk_memory_reader_close(struct tk_reader *reader) {
-        free(reader);
+        MUST(reader_of(reader)->depth == 0);
+        free(reader_of(reader));
 }
 
 static enum tk_err copy_key(const struct tk_key *key, struct tk_key *out) {
@@ -43,13 +54,13 @@ static enum tk_err copy_key(const struct tk_key *key, struct tk_key *out) {
 
 enum tk_err tk_memory_reader_key_by_digest(struct tk_reader *reader, const uint8_t digest[32],
                                            struct tk_key *out) {
-        struct tk_memory_store *store = lock(reader);
-        return unlock(store, copy_key(tk_memory_key_get_digest(store, digest), out));
+        const struct tk_memory_store *store = lock(reader);
+        return unlock(reader, copy_key(tk_memory_key_get_digest(store, digest), out));
 }
 
 enum tk_err tk_memory_reader_key_by_id(struct tk_reader *reader, struct tk_id id, struct tk_key *out) {
-        struct tk_memory_store *store = lock(reader);
-        return unlock(store, copy_key(tk_memory_key_get(store, id), out));
+        const struct tk_memory_store *store = lock(reader);
+        return unlock(reader, copy_key(tk_memory_key_get(store, id), out));
 }
 
 /* How many keys are older than this one. */
@@ -68,12 +79,12 @@ static size_t key_place(const struct tk_memory_store *store, const struct tk_key
 
 enum tk_err tk_memory_reader_key_list(struct tk_reader *reader, struct tk_id org, int64_t now_ms,
                                       struct tk_id after, unsigned limit, tk_key_each_f *each, void *ctx) {
-        struct tk_memory_store *store = lock(reader);
+        const struct tk_memory_store *store = lock(reader);
         size_t at = store->keys_nr;
         if (!tk_id_none(after)) {
                 const struct tk_key *key = tk_memory_key_get(store, after);
                 if (!key || !tk_id_eq(key->org, org))
-                        return unlock(store, TK_E_NOT_FOUND);
+                        return unlock(reader, TK_E_NOT_FOUND);
                 at = key_place(store, key);
         }
         while (at-- > 0 && limit > 0) {
@@ -84,27 +95,27 @@ enum tk_err tk_memory_reader_key_list(struct tk_reader *reader, struct tk_id org
                 if (!each(key, ctx))
                         break;
         }
-        return unlock(store, TK_OK);
+        return unlock(reader, TK_OK);
 }
 
 enum tk_err tk_memory_reader_usage_sum(struct tk_reader *reader, struct tk_id subject, enum tk_meter meter,
                                        int64_t from_hour, int64_t to_hour, int64_t *sum) {
-        struct tk_memory_store *store = lock(reader);
+        const struct tk_memory_store *store = lock(reader);
         const struct tk_memory_series *series = tk_memory_series_get(store, subject, meter);
         int64_t found = 0;
         for (size_t i = series ? series->nr : 0; i-- > 0 && series->hours[i].hour >= from_hour;) {
                 if (series->hours[i].hour >= to_hour)
                         continue;
                 if (__builtin_add_overflow(found, series->hours[i].amount, &found))
-                        return unlock(store, TK_E_OVERFLOW);
+                        return unlock(reader, TK_E_OVERFLOW);
         }
         *sum = found;
-        return unlock(store, TK_OK);
+        return unlock(reader, TK_OK);
 }
 
 enum tk_err tk_memory_reader_entry_list(struct tk_reader *reader, struct tk_id org, struct tk_id subject,
                                         unsigned limit, tk_entry_each_f *each, void *ctx) {
-        struct tk_memory_store *store = lock(reader);
+        const struct tk_memory_store *store = lock(reader);
         for (size_t i = store->entries_nr; i-- > 0 && limit > 0;) {
                 const struct tk_entry *entry = store->entries[i];
                 if (!tk_id_eq(entry->org, org) || !(tk_id_none(subject) || tk_id_eq(entry->subject, subject)))
@@ -113,36 +124,36 @@ enum tk_err tk_memory_reader_entry_list(struct tk_reader *reader, struct tk_id o
                 if (!each(entry, ctx))
                         break;
         }
-        return unlock(store, TK_OK);
+        return unlock(reader, TK_OK);
 }
 
 enum tk_err tk_memory_reader_lease_list(struct tk_reader *reader, tk_lease_each_f *each, void *ctx) {
-        struct tk_memory_store *store = lock(reader);
+        const struct tk_memory_store *store = lock(reader);
         for (size_t i = 0; i < store->leases_nr; i++)
                 if (!each(&store->leases[i], ctx))
                         break;
-        return unlock(store, TK_OK);
+        return unlock(reader, TK_OK);
 }
 
 enum tk_err tk_memory_reader_changes(struct tk_reader *reader, int64_t after, tk_change_each_f *each,
                                      void *ctx) {
-        struct tk_memory_store *store = lock(reader);
+        const struct tk_memory_store *store = lock(reader);
         MUST(after >= 0);
         for (size_t i = (uint64_t)after < store->changes_nr ? (size_t)after : store->changes_nr;
              i < store->changes_nr; i++)
                 if (!each((int64_t)i + 1, store->changes[i], ctx))
                         break;
-        return unlock(store, TK_OK);
+        return unlock(reader, TK_OK);
 }
 
 enum tk_err tk_memory_reader_change_last(struct tk_reader *reader, int64_t *seq) {
-        struct tk_memory_store *store = lock(reader);
+        const struct tk_memory_store *store = lock(reader);
         *seq = (int64_t)store->changes_nr;
-        return unlock(store, TK_OK);
+        return unlock(reader, TK_OK);
 }
 
 enum tk_err tk_memory_reader_meta_get(struct tk_reader *reader, const char *name, char *out, size_t size) {
-        struct tk_memory_store *store = lock(reader);
+        const struct tk_memory_store *store = lock(reader);
         enum tk_err err = TK_E_NOT_FOUND;
         for (size_t i = 0; i < store->metas_nr && err == TK_E_NOT_FOUND; i++) {
                 const struct tk_memory_meta *meta = store->metas[i];
@@ -154,5 +165,5 @@ enum tk_err tk_memory_reader_meta_get(struct tk_reader *reader, const char *name
                         out[meta->len] = '\0';
                 }
         }
-        return unlock(store, err);
+        return unlock(reader, err);
 }

@@ -212,7 +212,7 @@ static const struct sort sorts[] = {
 
 /* Every call of the disk fails in turn; of the thousands of allocations the later ones are sampled. */
 static unsigned next(const struct sort *sort, unsigned n) {
-        return n + 1 + (sort->kinds == FAULT_ALLOC ? n / 50 : 0);
+        return n + 1 + (sort->kinds == FAULT_ALLOC ? n / 25 : 0);
 }
 
 #define SORTS_NR (sizeof sorts / sizeof *sorts)
