@@ -28,7 +28,7 @@ static int start(void **state) {
 
 static int start_strict(void **state) {
         fixture_init(&fixture);
-        fixture.opt.write_ms = 200;
+        fixture.opt.write_ms = 400;
         fixture_start(&fixture);
         *state = &fixture;
         return 0;

@@ -541,7 +541,7 @@ static void sends_large_answers_whole(void **state) {
 static int start_impatient(void **state) {
         fixture_init(&fixture);
         fixture.opt.header_ms = 60;
-        fixture.opt.body_ms = 60;
+        fixture.opt.body_ms = 300;
         fixture.opt.idle_ms = 60;
         fixture_start(&fixture);
         *state = &fixture;
@@ -594,12 +594,12 @@ static void a_trickled_header_times_out(void **state) {
 static void a_steady_body_does_not_time_out(void **state) {
         int fd = client_open(*state, 0);
         struct reader r = reader_of(fd);
-        client_text(fd, POST("Content-Length: 20\r\n"));
-        for (int i = 0; i < 20; i++) {
+        client_text(fd, POST("Content-Length: 25\r\n"));
+        for (int i = 0; i < 25; i++) {
                 client_text(fd, "y");
-                usleep(10000);
+                usleep(20000); /* 500 ms in all */
         }
-        expect(&r, 200, "POST|/echo|||yyyyyyyyyyyyyyyyyyyy");
+        expect(&r, 200, "POST|/echo|||yyyyyyyyyyyyyyyyyyyyyyyyy");
         reader_free(&r);
         client_close(fd);
 }
