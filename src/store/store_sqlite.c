@@ -19,8 +19,12 @@
 #include "store/migrate.h"
 #include "store/store_sqlite_int.h"
 
+static struct tk_sqlite_store *sqlite_of(struct tk_store *store) {
+        return (struct tk_sqlite_store *)store;
+}
+
 static struct tk_sqlite_conn *conn_of(struct tk_store *store) {
-        return &((struct tk_sqlite_store *)store)->conn;
+        return &sqlite_of(store)->conn;
 }
 
 /* Leaves no transaction open. */
@@ -28,33 +32,45 @@ static enum tk_err roll_back(struct tk_sqlite_conn *conn) {
         return sqlite3_get_autocommit(conn->db) ? TK_OK : tk_sqlite_run_plain(conn, TK_SQL_ROLLBACK);
 }
 
-static void close_store(struct tk_store *base) {
-        struct tk_sqlite_store *store = (struct tk_sqlite_store *)base;
-        if (roll_back(&store->conn)) {
-                /* Logged; closing the connection drops it too. */
-        }
-        tk_sqlite_conn_close(&store->conn);
+/* Everything but the connection. */
+static void store_free(struct tk_sqlite_store *store) {
         tk_sqlite_usage_free(&store->usage);
+        tk_sqlite_entries_free(&store->entries);
         free(store->path);
         free(store);
 }
 
-static struct tk_sqlite_usage *usage_of(struct tk_store *store) {
-        return ((struct tk_sqlite_store *)store)->usage;
+static struct tk_sqlite_store *store_new(void) {
+        struct tk_sqlite_store *store = calloc(1, sizeof *store);
+        if (!store)
+                return NULL;
+        store->usage = tk_sqlite_usage_new();
+        store->entries = tk_sqlite_entries_new();
+        if (store->usage && store->entries)
+                return store;
+        store_free(store);
+        return NULL;
+}
+
+static void close_store(struct tk_store *base) {
+        struct tk_sqlite_store *store = sqlite_of(base);
+        if (roll_back(&store->conn)) {
+                /* Logged; closing the connection drops it too. */
+        }
+        tk_sqlite_conn_close(&store->conn);
+        store_free(store);
 }
 
 static enum tk_err open_store(const char *where, const struct tk_seed *seed, struct tk_store **out,
                               const struct tk_why *why) {
-        struct tk_sqlite_store *store = calloc(1, sizeof *store);
-        if (!store || !(store->usage = tk_sqlite_usage_new())) {
-                free(store);
+        struct tk_sqlite_store *store = store_new();
+        if (!store) {
                 tk_why_set(why, "out of memory");
                 return TK_E_NO_MEMORY;
         }
         enum tk_err err = tk_sqlite_conn_open(&store->conn, where, &store->base, seed, why);
         if (err) {
-                tk_sqlite_usage_free(&store->usage);
-                free(store);
+                store_free(store);
                 return err;
         }
         store->path = strdup(sqlite3_db_filename(store->conn.db, "main"));
@@ -101,37 +117,56 @@ static enum tk_err begin(struct tk_store *store) {
 }
 
 static void rollback(struct tk_store *store) {
-        tk_sqlite_usage_forget(usage_of(store));
+        tk_sqlite_usage_forget(sqlite_of(store)->usage);
+        tk_sqlite_entries_forget(sqlite_of(store)->entries);
+        sqlite_of(store)->saved = false;
         if (roll_back(conn_of(store))) {
                 /* Logged; the next begin tries again. */
         }
 }
 
-static enum tk_err commit(struct tk_store *store) {
-        enum tk_err err = tk_sqlite_usage_flush(usage_of(store), conn_of(store));
+static enum tk_err commit(struct tk_store *base) {
+        struct tk_sqlite_store *store = sqlite_of(base);
+        enum tk_err err = tk_sqlite_entries_flush(store->entries, &store->conn);
         if (!err)
-                err = tk_sqlite_run_plain(conn_of(store), TK_SQL_COMMIT);
+                err = tk_sqlite_usage_flush(store->usage, &store->conn);
+        if (!err)
+                err = tk_sqlite_run_plain(&store->conn, TK_SQL_COMMIT);
         if (err)
-                rollback(store);
+                rollback(base);
         return err;
 }
 
+/*
+ * A mark costs nothing until its job writes to the file itself (conn_get() in store_sqlite_write.c): posts,
+ * the bulk of all jobs, only gather.
+ */
 static enum tk_err mark(struct tk_store *store) {
-        enum tk_err err = tk_sqlite_run_plain(conn_of(store), TK_SQL_MARK);
-        if (!err)
-                tk_sqlite_usage_mark(usage_of(store));
-        return err;
+        MUST(!sqlite_of(store)->saved);
+        tk_sqlite_usage_mark(sqlite_of(store)->usage);
+        tk_sqlite_entries_mark(sqlite_of(store)->entries);
+        return TK_OK;
 }
 
-static enum tk_err mark_keep(struct tk_store *store) {
-        tk_sqlite_usage_mark_keep(usage_of(store));
-        return tk_sqlite_run_plain(conn_of(store), TK_SQL_MARK_KEEP);
+static enum tk_err release(struct tk_sqlite_store *store) {
+        store->saved = false;
+        return tk_sqlite_run_plain(&store->conn, TK_SQL_MARK_KEEP);
 }
 
-static enum tk_err mark_undo(struct tk_store *store) {
-        tk_sqlite_usage_mark_undo(usage_of(store));
-        enum tk_err err = tk_sqlite_run_plain(conn_of(store), TK_SQL_MARK_UNDO);
-        return err ? err : tk_sqlite_run_plain(conn_of(store), TK_SQL_MARK_KEEP);
+static enum tk_err mark_keep(struct tk_store *base) {
+        struct tk_sqlite_store *store = sqlite_of(base);
+        tk_sqlite_usage_mark_keep(store->usage);
+        return store->saved ? release(store) : TK_OK;
+}
+
+static enum tk_err mark_undo(struct tk_store *base) {
+        struct tk_sqlite_store *store = sqlite_of(base);
+        tk_sqlite_usage_mark_undo(store->usage);
+        tk_sqlite_entries_mark_undo(store->entries);
+        if (!store->saved)
+                return TK_OK;
+        enum tk_err err = tk_sqlite_run_plain(&store->conn, TK_SQL_MARK_UNDO);
+        return err ? err : release(store);
 }
 
 static enum tk_err key_get(struct tk_store *store, struct tk_id id, struct tk_key *out) {

@@ -7,7 +7,8 @@
  *   store_sqlite_stmt.c   every SQL statement, binding, stepping, faults
  *   store_sqlite_row.c    rows to structs
  *   store_sqlite_write.c  what a batch writes
- *   store_sqlite_usage.c  the usage of a batch, gathered before it is written
+ *   store_sqlite_entry.c  the entries of a batch, gathered before they are written
+ *   store_sqlite_usage.c  the same for its usage
  *   store_sqlite_read.c   what readers read
  *
  * A connection belongs to one thread at a time, so SQLite's own mutexes are off.
@@ -36,6 +37,7 @@ enum tk_sqlite_stmt {
         TK_SQL_LIMIT_CLEAR,
         TK_SQL_CHANGE_INSERT,
         TK_SQL_USAGE_ADD,
+        TK_SQL_ENTRY_FIND,
         TK_SQL_ENTRY_INSERT,
         TK_SQL_LEASE_PUT,
         TK_SQL_LEASE_DROP,
@@ -75,6 +77,8 @@ struct tk_sqlite_store {
         struct tk_store base;
         struct tk_sqlite_conn conn;
         struct tk_sqlite_usage *usage;
+        struct tk_sqlite_entries *entries;
+        bool saved; /* the marked job has a savepoint, because it has written something */
         char *path; /* full, so that a reader finds it wherever the process stands by then */
 };
 
@@ -147,9 +151,20 @@ TK_CHECKED enum tk_err tk_sqlite_meta_get(struct tk_sqlite_conn *conn, const cha
 
 tk_store_key_write_f tk_sqlite_key_insert, tk_sqlite_key_update;
 tk_store_key_touch_f tk_sqlite_key_touch;
-tk_store_entry_add_f tk_sqlite_entry_add;
 tk_store_lease_f tk_sqlite_lease_put, tk_sqlite_lease_drop;
 tk_store_meta_put_f tk_sqlite_meta_put;
+
+/* ---- store_sqlite_entry.c ---- */
+
+struct tk_sqlite_entries *tk_sqlite_entries_new(void); /* NULL: out of memory */
+void tk_sqlite_entries_free(struct tk_sqlite_entries **entries);
+tk_store_entry_add_f tk_sqlite_entry_add;
+void tk_sqlite_entries_mark(struct tk_sqlite_entries *entries);
+void tk_sqlite_entries_mark_undo(struct tk_sqlite_entries *entries);
+/* Writes what was gathered, and forgets it. */
+TK_CHECKED enum tk_err tk_sqlite_entries_flush(struct tk_sqlite_entries *entries,
+                                               struct tk_sqlite_conn *conn);
+void tk_sqlite_entries_forget(struct tk_sqlite_entries *entries);
 
 /* ---- store_sqlite_usage.c ---- */
 

@@ -59,6 +59,7 @@ static const struct {
                  "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO UPDATE SET "
                  "usd = usd + excluded.usd, diem = diem + excluded.diem, vcu = vcu + excluded.vcu, "
                  "requests = requests + excluded.requests, tokens = tokens + excluded.tokens"},
+        [TK_SQL_ENTRY_FIND] = {"looking for an entry", "SELECT 1 FROM entry WHERE id = ?1"},
         [TK_SQL_ENTRY_INSERT] = {"writing an entry",
                                  "INSERT INTO entry (" ENTRY_COLUMNS ") "
                                  "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, "

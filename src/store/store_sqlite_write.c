@@ -1,14 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What a batch writes. The front has validated each row; here it is only spread over its columns.
+ * What a batch writes at once: keys, leases, settings. The front has validated each row; here it is only
+ * spread over its columns.
  *
  * An operation that is refused (CONFLICT, NOT_FOUND) is refused by its first statement, so that
  * nothing of it was written; a fault in a later one breaks the batch.
  */
 #include "store/store_sqlite_int.h"
 
-static struct tk_sqlite_conn *conn_of(struct tk_store *store) {
-        return &((struct tk_sqlite_store *)store)->conn;
+/* The connection to write with, after the savepoint of the running job, if it has a mark and none yet. */
+static enum tk_err conn_get(struct tk_store *base, struct tk_sqlite_conn **out) {
+        struct tk_sqlite_store *store = (struct tk_sqlite_store *)base;
+        *out = &store->conn;
+        if (base->batch != TK_BATCH_MARKED || store->saved)
+                return TK_OK;
+        enum tk_err err = tk_sqlite_run_plain(&store->conn, TK_SQL_MARK);
+        store->saved = !err;
+        return err;
 }
 
 static void scopes_bytes(const struct tk_scopes *scopes, uint8_t out[TK_SCOPE_WORDS * 8]) {
@@ -49,10 +57,12 @@ static enum tk_err insert_change(struct tk_sqlite_conn *conn, const struct tk_ke
 }
 
 enum tk_err tk_sqlite_key_insert(struct tk_store *store, const struct tk_key *key) {
-        struct tk_sqlite_conn *conn = conn_of(store);
-        struct tk_sqlite_use use = tk_sqlite_begin(conn, TK_SQL_KEY_INSERT);
         uint8_t scopes[TK_SCOPE_WORDS * 8];
-
+        struct tk_sqlite_conn *conn;
+        enum tk_err err = conn_get(store, &conn);
+        if (err)
+                return err;
+        struct tk_sqlite_use use = tk_sqlite_begin(conn, TK_SQL_KEY_INSERT);
         scopes_bytes(&key->scopes, scopes);
         tk_sqlite_id(&use, &key->id);
         tk_sqlite_id(&use, &key->org);
@@ -68,7 +78,7 @@ enum tk_err tk_sqlite_key_insert(struct tk_store *store, const struct tk_key *ke
         tk_sqlite_int(&use, key->expires_ms);
         tk_sqlite_int(&use, key->last_used_ms);
         tk_sqlite_int(&use, key->revoked_ms);
-        enum tk_err err = tk_sqlite_run(&use);
+        err = tk_sqlite_run(&use);
         if (!err)
                 err = insert_limits(conn, key);
         return err ? err : insert_change(conn, key);
@@ -81,10 +91,12 @@ static enum tk_err run_on_row(struct tk_sqlite_use *use) {
 }
 
 enum tk_err tk_sqlite_key_update(struct tk_store *store, const struct tk_key *key) {
-        struct tk_sqlite_conn *conn = conn_of(store);
-        struct tk_sqlite_use use = tk_sqlite_begin(conn, TK_SQL_KEY_UPDATE);
         uint8_t scopes[TK_SCOPE_WORDS * 8];
-
+        struct tk_sqlite_conn *conn;
+        enum tk_err err = conn_get(store, &conn);
+        if (err)
+                return err;
+        struct tk_sqlite_use use = tk_sqlite_begin(conn, TK_SQL_KEY_UPDATE);
         scopes_bytes(&key->scopes, scopes);
         tk_sqlite_id(&use, &key->id);
         tk_sqlite_text(&use, key->last6);
@@ -95,7 +107,7 @@ enum tk_err tk_sqlite_key_update(struct tk_store *store, const struct tk_key *ke
         tk_sqlite_blob(&use, scopes, sizeof scopes);
         tk_sqlite_int(&use, key->expires_ms);
         tk_sqlite_int(&use, key->revoked_ms);
-        enum tk_err err = run_on_row(&use);
+        err = run_on_row(&use);
         if (err)
                 return err;
         struct tk_sqlite_use clear = tk_sqlite_begin(conn, TK_SQL_LIMIT_CLEAR);
@@ -107,33 +119,14 @@ enum tk_err tk_sqlite_key_update(struct tk_store *store, const struct tk_key *ke
 }
 
 enum tk_err tk_sqlite_key_touch(struct tk_store *store, struct tk_id id, int64_t used_ms) {
-        struct tk_sqlite_use use = tk_sqlite_begin(conn_of(store), TK_SQL_KEY_TOUCH);
+        struct tk_sqlite_conn *conn;
+        enum tk_err err = conn_get(store, &conn);
+        if (err)
+                return err;
+        struct tk_sqlite_use use = tk_sqlite_begin(conn, TK_SQL_KEY_TOUCH);
         tk_sqlite_id(&use, &id);
         tk_sqlite_int(&use, used_ms);
         return run_on_row(&use);
-}
-
-static void bind_amounts(struct tk_sqlite_use *use, const struct tk_amounts *amounts) {
-        for (int i = 0; i < TK_METER_NR; i++)
-                tk_sqlite_int(use, amounts->of[i]);
-}
-
-enum tk_err tk_sqlite_entry_add(struct tk_store *store, const struct tk_entry *entry) {
-        struct tk_sqlite_use use = tk_sqlite_begin(conn_of(store), TK_SQL_ENTRY_INSERT);
-        tk_sqlite_id(&use, &entry->id);
-        tk_sqlite_id(&use, &entry->org);
-        tk_sqlite_id(&use, &entry->subject);
-        tk_sqlite_int(&use, entry->held_at_ms);
-        tk_sqlite_int(&use, entry->posted_at_ms);
-        tk_sqlite_text(&use, entry->model);
-        tk_sqlite_int(&use, entry->flags);
-        tk_sqlite_int(&use, (int64_t)entry->tokens.input);
-        tk_sqlite_int(&use, (int64_t)entry->tokens.output);
-        tk_sqlite_int(&use, (int64_t)entry->tokens.cached);
-        tk_sqlite_int(&use, (int64_t)entry->tokens.cache_write);
-        bind_amounts(&use, &entry->due);
-        bind_amounts(&use, &entry->overrun);
-        return tk_sqlite_run(&use);
 }
 
 /* The six columns that name a lease. */
@@ -145,20 +138,32 @@ static void bind_lease(struct tk_sqlite_use *use, const struct tk_lease *lease) 
 }
 
 enum tk_err tk_sqlite_lease_put(struct tk_store *store, const struct tk_lease *lease) {
-        struct tk_sqlite_use use = tk_sqlite_begin(conn_of(store), TK_SQL_LEASE_PUT);
+        struct tk_sqlite_conn *conn;
+        enum tk_err err = conn_get(store, &conn);
+        if (err)
+                return err;
+        struct tk_sqlite_use use = tk_sqlite_begin(conn, TK_SQL_LEASE_PUT);
         bind_lease(&use, lease);
         tk_sqlite_int(&use, lease->bound);
         return tk_sqlite_run(&use);
 }
 
 enum tk_err tk_sqlite_lease_drop(struct tk_store *store, const struct tk_lease *lease) {
-        struct tk_sqlite_use use = tk_sqlite_begin(conn_of(store), TK_SQL_LEASE_DROP);
+        struct tk_sqlite_conn *conn;
+        enum tk_err err = conn_get(store, &conn);
+        if (err)
+                return err;
+        struct tk_sqlite_use use = tk_sqlite_begin(conn, TK_SQL_LEASE_DROP);
         bind_lease(&use, lease);
         return tk_sqlite_run(&use);
 }
 
 enum tk_err tk_sqlite_meta_put(struct tk_store *store, const char *name, struct tk_str value) {
-        struct tk_sqlite_use use = tk_sqlite_begin(conn_of(store), TK_SQL_META_PUT);
+        struct tk_sqlite_conn *conn;
+        enum tk_err err = conn_get(store, &conn);
+        if (err)
+                return err;
+        struct tk_sqlite_use use = tk_sqlite_begin(conn, TK_SQL_META_PUT);
         tk_sqlite_text(&use, name);
         tk_sqlite_blob(&use, value.at, value.len);
         return tk_sqlite_run(&use);
