@@ -20,6 +20,13 @@ enum relay_stage { HOLDING, SENT, STREAMING, BUFFERING, SETTLING };
 
 enum wait_for { NOTHING, FIRST_HOLD, NEXT_STEP, LAST_STEP };
 
+/*
+ * Tokens that a provider may have sent on while our end of the stream is still on its way to it. A stream
+ * that cannot be extended is cut so many tokens before its hold is used up, and pays for all of the hold:
+ * what the provider produces in that moment is paid for, too.
+ */
+#define RESERVE_TOKENS 16
+
 /* Why the provider is paused; it runs when none is left. */
 #define PAUSED_CLIENT 1u /* the client is slow */
 #define PAUSED_LEDGER 2u /* a piece waits for a larger hold */
@@ -51,7 +58,8 @@ struct relay {
         /* what it cost */
         struct tk_oa_meter meter;
         uint64_t covered; /* output tokens that the hold pays for */
-        bool exhausted;   /* the last step was refused: what is covered is all there is */
+        uint64_t told;    /* output tokens that the provider was told not to exceed */
+        bool exhausted;   /* the last step was refused */
         unsigned flags;   /* TK_ENTRY_* */
         struct tk_amounts actual;
         struct tk_tokens tokens;
@@ -231,10 +239,9 @@ static void cut(struct relay *r) {
 }
 
 static void stepped(struct relay *r, enum tk_hold_answer answer) {
-        if (answer == TK_HOLD_TAKEN)
+        r->exhausted = answer != TK_HOLD_TAKEN;
+        if (!r->exhausted)
                 r->covered = tk_plan_covered(&r->plan, tk_ticket_held(r->ticket));
-        else
-                r->exhausted = true;
 }
 
 static void on_step(struct tk_ticket *ticket, enum tk_hold_answer answer, void *ctx) {
@@ -274,26 +281,31 @@ static bool extend(struct relay *r, uint64_t need, enum tk_hold_answer *answer) 
         return true;
 }
 
+/* How far the output may go before the hold must be larger, or the stream end. */
+static uint64_t end_of_cover(const struct relay *r) {
+        if (r->covered >= r->told)
+                return r->covered; /* the provider stops by itself */
+        return r->covered > RESERVE_TOKENS ? r->covered - RESERVE_TOKENS : 0;
+}
+
 /*
  * Makes sure that the output so far is paid for. True: go on. False: it waits, or the stream was cut.
- * The next step is asked for while half of the last is still to come, so that streams seldom wait.
+ * The next step is asked for while half of the last is still to come, so that streams seldom wait. Once that
+ * was refused, it is asked for again only where the stream would have to end: others may have returned what
+ * they held.
  */
 static bool afford(struct relay *r) {
         uint64_t output = tk_oa_meter_output(&r->meter);
+        uint64_t end = end_of_cover(r);
         enum tk_hold_answer answer;
-        bool covered = output <= r->covered;
-        if (covered && (r->covered - output > r->plan.step / 2 || r->exhausted || r->waiting != NOTHING ||
-                        r->covered >= r->plan.output))
+        bool covered = output <= end;
+        if (covered && (end - output > r->plan.step / 2 || r->exhausted || r->waiting != NOTHING ||
+                        r->covered >= r->told))
                 return true;
-        if (!covered && r->exhausted) {
-                cut(r);
-                return false;
-        }
-        if (r->waiting == NOTHING && extend(r, covered ? 0 : output - r->covered, &answer)) {
+        if (r->waiting == NOTHING && extend(r, output > r->covered ? output - r->covered : 0, &answer)) {
                 stepped(r, answer);
-                if (output <= r->covered)
+                if (answer == TK_HOLD_TAKEN || covered)
                         return true;
-                r->exhausted = true; /* neither the step nor what this event needs could be held */
                 cut(r);
                 return false;
         }
@@ -563,6 +575,7 @@ static void send_upstream(struct relay *r) {
                                                                   tk_ticket_left(r->ticket))
                                              : tk_plan_covered(&r->plan, tk_ticket_held(r->ticket));
         r->covered = tk_plan_covered(&r->plan, tk_ticket_held(r->ticket));
+        r->told = affordable;
         enum tk_err err = tk_plan_body(&r->plan, &r->request, body, affordable, &out);
         if (err == TK_OK) {
                 r->stage = SENT;

@@ -20,7 +20,7 @@ from stack import NANO_INPUT, NANO_OUTPUT, PATIENCE, PRICE, Stack, entries
 
 FAULTS = ["status=500", "status=429", "status=401", "status=418", "no-usage", "break-after=0", "break-after=5",
           "malformed", "huge-usage", "usage-in-every-chunk", "tokens=500+delay=20", "slow-head=600000",
-          "stall-after=3", "tokens=3000"]
+          "stall-after=3", "tokens=3000", "tokens=3000+delay=2"]
 
 
 def demo_model(model_id, **more):
@@ -277,6 +277,29 @@ def test_a_stream_is_cut_in_band_at_the_bound(stack):
     assert usd_nano(shown["key"]["usage"]["all"]) <= 5 * 10**5
     assert any("cut" in call["flags"] for call in shown["calls"]) or any(
         isinstance(r, openai.RateLimitError) for r in results)
+
+
+def test_what_the_provider_produced_is_never_more_than_what_is_posted(stack):
+    """Thirty streams that cannot all be paid for, at the pace of a real provider: the truth stays within the cap."""
+    httpx.post(stack.demo.url + "/demo/truth/reset")
+    key = stack.key(usd=0.002, period="lifetime")
+
+    def stream(_):
+        with contextlib.suppress(openai.APIError):
+            list(ask(sdk(stack, key["key"]), model="tokens=3000+delay=2", stream=True, user="capped"))
+
+    with concurrent.futures.ThreadPoolExecutor(30) as pool:
+        list(pool.map(stream, range(30)))
+    used = usd_nano(entries(stack, key["id"])["key"]["usage"]["all"])
+    deadline = time.monotonic() + 20 * PATIENCE
+    while True:  # streams that were cut end at the provider a moment later
+        truth = stack.truth()["users"]["capped"]
+        if truth["requests"] == len(entries(stack, key["id"])["calls"]):
+            break
+        assert time.monotonic() < deadline
+    produced = truth["prompt_tokens"] * NANO_INPUT + truth["completion_tokens"] * NANO_OUTPUT
+    assert produced <= used <= 2 * 10**6
+    assert used > 1.9 * 10**6
 
 
 def test_a_raised_cap_acts_at_once(stack):
