@@ -68,7 +68,17 @@ const char *tk_store_engine(const struct tk_store *store); /* "memory", "sqlite"
 struct tk_id tk_store_org(const struct tk_store *store);
 struct tk_id tk_store_workspace(const struct tk_store *store);
 
-/* ---- writer: one thread at a time; every op only between begin and commit or rollback ---- */
+/*
+ * ---- writer: one thread at a time; every op only between begin and commit or rollback ----
+ *
+ * A row that is not sound (a key that is not tk_key_ok, a negative amount ...) is refused with RANGE and
+ * changes nothing. A fault of the engine (FULL, READ_ONLY, IO, CORRUPT; with SQLite also NO_MEMORY) breaks
+ * the batch: every later op of it returns the same fault, and so does commit, which then has rolled back.
+ * Other refusals (CONFLICT, NOT_FOUND, OVERFLOW, RANGE, a single damaged row that key_get finds CORRUPT)
+ * leave the batch sound.
+ */
+/* BUSY: another process writes, for longer than 5 s. NEWER: a newer program has migrated the store meanwhile.
+ */
 TK_CHECKED enum tk_err tk_store_begin(struct tk_store *store);
 /* FULL, READ_ONLY, IO: nothing of the batch is stored, the store is usable again. */
 TK_CHECKED enum tk_err tk_store_commit(struct tk_store *store);
@@ -86,7 +96,10 @@ TK_CHECKED enum tk_err tk_store_key_update(struct tk_store *store, const struct 
 TK_CHECKED enum tk_err tk_store_key_touch(struct tk_store *store, struct tk_id id, int64_t used_ms);
 /* Reads through the open batch: sees what this batch wrote. NOT_FOUND. */
 TK_CHECKED enum tk_err tk_store_key_get(struct tk_store *store, struct tk_id id, struct tk_key *out);
-/* Adds to the hour, its day and the total. hour: hours since 1970. OVERFLOW. */
+/*
+ * Adds to the hour, its day and the total. hour: hours since 1970. OVERFLOW, by which nothing changed. RANGE:
+ * a negative amount (what was used is never taken back) or an hour beyond 2^40.
+ */
 TK_CHECKED enum tk_err tk_store_usage_add(struct tk_store *store, struct tk_id subject, enum tk_meter meter,
                                           int64_t hour, int64_t amount);
 TK_CHECKED enum tk_err tk_store_entry_add(struct tk_store *store, const struct tk_entry *entry);
@@ -97,7 +110,12 @@ TK_CHECKED enum tk_err tk_store_lease_drop(struct tk_store *store, const struct 
 /* Small named settings: name [a-z0-9_.]{1,64}, value up to 4096 bytes. */
 TK_CHECKED enum tk_err tk_store_meta_put(struct tk_store *store, const char *name, struct tk_str value);
 
-/* ---- readers: a handle belongs to one thread ---- */
+/*
+ * ---- readers: a handle belongs to one thread ----
+ *
+ * A call sees one committed state. A callback may use its reader, but not for the call that it is called by,
+ * and it may not write.
+ */
 TK_CHECKED enum tk_err tk_reader_open(struct tk_store *store, struct tk_reader **out);
 void tk_reader_close(struct tk_reader **reader);
 
