@@ -45,16 +45,16 @@ static bool last6_ok(const struct tk_key *key) {
         return true;
 }
 
-static bool limits_ok(const struct tk_key *key) {
-        if (key->limits_nr > TK_KEY_LIMITS_MAX)
+bool tk_key_limits_ok(const struct tk_limit *limits, unsigned limits_nr) {
+        if (limits_nr > TK_KEY_LIMITS_MAX)
                 return false;
-        for (unsigned i = 0; i < key->limits_nr; i++) {
-                const struct tk_limit *limit = &key->limits[i];
+        for (unsigned i = 0; i < limits_nr; i++) {
+                const struct tk_limit *limit = &limits[i];
                 if (!tk_limit_ok(limit))
                         return false;
                 for (unsigned j = 0; j < i; j++)
-                        if (key->limits[j].meter == limit->meter &&
-                            tk_window_spec_eq(key->limits[j].window, limit->window))
+                        if (limits[j].meter == limit->meter &&
+                            tk_window_spec_eq(limits[j].window, limit->window))
                                 return false;
         }
         return true;
@@ -74,8 +74,8 @@ bool tk_key_ok(const struct tk_key *key) {
         if (!description_ok(key) || !last6_ok(key))
                 return false; /* (2) */
         if (key->created_ms < 0 || key->expires_ms < 0 || key->last_used_ms < 0 || key->revoked_ms < 0)
-                return false;                    /* (3) */
-        return limits_ok(key) && scopes_ok(key); /* (4) (5) */
+                return false;                                                   /* (3) */
+        return tk_key_limits_ok(key->limits, key->limits_nr) && scopes_ok(key); /* (4) (5) */
 }
 
 const struct tk_limit *tk_key_limit_get(const struct tk_key *key, enum tk_meter meter,

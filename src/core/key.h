@@ -39,6 +39,8 @@ struct tk_key {
 
 /* The invariants that a store checks before writing and after reading. */
 bool tk_key_ok(const struct tk_key *key);
+/* At most TK_KEY_LIMITS_MAX, each sound, no two with the same meter and window. */
+bool tk_key_limits_ok(const struct tk_limit *limits, unsigned limits_nr);
 /* The limit on (meter, window kind), or NULL. */
 const struct tk_limit *tk_key_limit_get(const struct tk_key *key, enum tk_meter meter,
                                         enum tk_window_kind window);

@@ -23,7 +23,7 @@
 #define TIME_MS_MAX    INT64_C(253402300799999) /* 9999-12-31T23:59:59.999Z */
 #define HOUR_MAX       (INT64_C(1) << 40)       /* far beyond; so that hour arithmetic cannot overflow */
 #define COMMIT_SLOW_MS 1000
-#define ENTRY_FLAGS    (TK_ENTRY_ESTIMATED | TK_ENTRY_GONE | TK_ENTRY_CUT | TK_ENTRY_BROKEN)
+#define ENTRY_FLAGS    (TK_ENTRY_ESTIMATED | TK_ENTRY_GONE | TK_ENTRY_CUT | TK_ENTRY_BROKEN | TK_ENTRY_OBSERVED)
 
 /* The one place that knows which engines exist. */
 static const struct tk_store_ops *const engines[] = {&tk_store_memory_ops, &tk_store_sqlite_ops};
@@ -148,9 +148,11 @@ static bool entry_ok(const struct tk_entry *entry) {
                !(entry->flags & ~ENTRY_FLAGS);
 }
 
+/* What is in flight is over after a crash, so it needs no promise that outlives one. */
 static bool lease_ok(const struct tk_lease *lease) {
         return !tk_id_none(lease->subject) && (unsigned)lease->meter < TK_METER_NR &&
-               tk_window_spec_ok(lease->window) && lease->bound >= 0;
+               tk_window_spec_ok(lease->window) && lease->window.kind != TK_WINDOW_FLIGHT &&
+               lease->bound >= 0;
 }
 
 static bool meta_name_ok(const char *name) {
@@ -285,6 +287,16 @@ enum tk_err tk_store_entry_add(struct tk_store *store, const struct tk_entry *en
         return store->ops->entry_add(store, entry);
 }
 
+enum tk_err tk_store_limits_put(struct tk_store *store, struct tk_id subject, const struct tk_limit *limits,
+                                unsigned limits_nr) {
+        const enum tk_err broken = in_batch(store);
+        if (broken)
+                return broken;
+        if (tk_id_none(subject) || !tk_key_limits_ok(limits, limits_nr))
+                return refuse(TK_E_RANGE, "limits");
+        return store->ops->limits_put(store, subject, limits, limits_nr);
+}
+
 enum tk_err tk_store_lease_put(struct tk_store *store, const struct tk_lease *lease) {
         const enum tk_err broken = in_batch(store);
         if (broken)
@@ -392,27 +404,60 @@ enum tk_err tk_reader_key_list(struct tk_reader *reader, struct tk_id org, int64
         return err ? err : walk.err;
 }
 
-enum tk_err tk_reader_usage_sum(struct tk_reader *reader, struct tk_id subject, enum tk_meter meter,
-                                int64_t from_hour, int64_t to_hour, int64_t *sum) {
-        MUST((unsigned)meter < TK_METER_NR);
-        *sum = 0;
-        if (from_hour >= to_hour)
-                return TK_OK;
-        /* Beyond HOUR_MAX nothing is stored, so an end out there is as good as open. */
-        if (from_hour < -HOUR_MAX)
-                from_hour = INT64_MIN;
-        if (to_hour > HOUR_MAX)
-                to_hour = INT64_MAX;
-        if (from_hour > HOUR_MAX || to_hour < -HOUR_MAX)
-                return TK_OK;
-        int64_t found = 0;
-        enum tk_err err = reader->store->ops->usage_sum(reader, subject, meter, from_hour, to_hour, &found);
+/* A span of hours that is not empty. Beyond HOUR_MAX nothing is stored, so an end out there becomes open. */
+static bool hours_span(int64_t *from_hour, int64_t *to_hour) {
+        if (*from_hour >= *to_hour || *from_hour > HOUR_MAX || *to_hour < -HOUR_MAX)
+                return false;
+        if (*from_hour < -HOUR_MAX)
+                *from_hour = INT64_MIN;
+        if (*to_hour > HOUR_MAX)
+                *to_hour = INT64_MAX;
+        return true;
+}
+
+/* A sum on its way up. */
+static enum tk_err sum_up(enum tk_err err, int64_t found, struct tk_id subject, int64_t *sum) {
         if (err)
                 return err;
         if (found < 0)
                 return damaged("usage of", subject);
         *sum = found;
         return TK_OK;
+}
+
+enum tk_err tk_reader_usage_sum(struct tk_reader *reader, struct tk_id subject, enum tk_meter meter,
+                                int64_t from_hour, int64_t to_hour, int64_t *sum) {
+        int64_t found = 0;
+        MUST((unsigned)meter < TK_METER_NR);
+        *sum = 0;
+        if (!hours_span(&from_hour, &to_hour))
+                return TK_OK;
+        enum tk_err err = reader->store->ops->usage_sum(reader, subject, meter, from_hour, to_hour, &found);
+        return sum_up(err, found, subject, sum);
+}
+
+enum tk_err tk_reader_usage_sum_group(struct tk_reader *reader, enum tk_group group, struct tk_id id,
+                                      enum tk_meter meter, int64_t from_hour, int64_t to_hour, int64_t *sum) {
+        int64_t found = 0;
+        MUST((unsigned)meter < TK_METER_NR);
+        MUST(group == TK_GROUP_ORG || group == TK_GROUP_WORKSPACE);
+        *sum = 0;
+        if (!hours_span(&from_hour, &to_hour))
+                return TK_OK;
+        enum tk_err err =
+                reader->store->ops->usage_sum_group(reader, group, id, meter, from_hour, to_hour, &found);
+        return sum_up(err, found, id, sum);
+}
+
+enum tk_err tk_reader_limits(struct tk_reader *reader, struct tk_id subject,
+                             struct tk_limit limits[TK_KEY_LIMITS_MAX], unsigned *limits_nr) {
+        *limits_nr = 0;
+        enum tk_err err = reader->store->ops->limits(reader, subject, limits, limits_nr);
+        if (!err && !tk_key_limits_ok(limits, *limits_nr))
+                err = damaged("a limit of", subject);
+        if (err)
+                *limits_nr = 0;
+        return err;
 }
 
 struct entry_walk {
@@ -470,14 +515,14 @@ struct change_walk {
         enum tk_err err;
 };
 
-static bool change_up(int64_t seq, struct tk_id key, void *ctx) {
+static bool change_up(int64_t seq, struct tk_id subject, void *ctx) {
         struct change_walk *walk = ctx;
-        if (seq <= walk->last || tk_id_none(key)) {
-                walk->err = damaged("change of key", key);
+        if (seq <= walk->last || tk_id_none(subject)) {
+                walk->err = damaged("change of", subject);
                 return false;
         }
         walk->last = seq;
-        return walk->each(seq, key, walk->ctx);
+        return walk->each(seq, subject, walk->ctx);
 }
 
 enum tk_err tk_reader_changes(struct tk_reader *reader, int64_t after, tk_change_each_f *each, void *ctx) {

@@ -43,10 +43,11 @@ struct tk_entry {
         unsigned flags; /* TK_ENTRY_* */
 };
 
-#define TK_ENTRY_ESTIMATED 1u /* the upstream reported no usage: tokens are our estimate */
-#define TK_ENTRY_GONE      2u /* the client left before the end */
-#define TK_ENTRY_CUT       4u /* cut at the bound of its hold */
-#define TK_ENTRY_BROKEN    8u /* the upstream failed after it had begun to answer */
+#define TK_ENTRY_ESTIMATED 1u  /* the upstream reported no usage: tokens are our estimate */
+#define TK_ENTRY_GONE      2u  /* the client left before the end */
+#define TK_ENTRY_CUT       4u  /* cut at the bound of its hold */
+#define TK_ENTRY_BROKEN    8u  /* the upstream failed after it had begun to answer */
+#define TK_ENTRY_OBSERVED  16u /* a limit that only observes was passed */
 
 /* What a node may spend without asking again: durable before anything is held against it. */
 struct tk_lease {
@@ -88,7 +89,7 @@ TK_CHECKED enum tk_err tk_store_mark(struct tk_store *store);
 TK_CHECKED enum tk_err tk_store_mark_keep(struct tk_store *store);
 TK_CHECKED enum tk_err tk_store_mark_undo(struct tk_store *store);
 
-/* CONFLICT: the id or the digest exists. Each of these two appends to the change log (below). */
+/* CONFLICT: the id or the digest exists. This and the next append to the change log (below). */
 TK_CHECKED enum tk_err tk_store_key_insert(struct tk_store *store, const struct tk_key *key);
 /* Replaces everything but id, digest, org, workspace, created_ms and last_used_ms. NOT_FOUND. */
 TK_CHECKED enum tk_err tk_store_key_update(struct tk_store *store, const struct tk_key *key);
@@ -103,7 +104,13 @@ TK_CHECKED enum tk_err tk_store_key_get(struct tk_store *store, struct tk_id id,
 TK_CHECKED enum tk_err tk_store_usage_add(struct tk_store *store, struct tk_id subject, enum tk_meter meter,
                                           int64_t hour, int64_t amount);
 TK_CHECKED enum tk_err tk_store_entry_add(struct tk_store *store, const struct tk_entry *entry);
-/* Inserts or replaces the lease of (subject, meter, window, number). */
+/*
+ * Replaces all limits of an organisation or workspace; those of a key are in its row (CONFLICT). Appends
+ * to the change log.
+ */
+TK_CHECKED enum tk_err tk_store_limits_put(struct tk_store *store, struct tk_id subject,
+                                           const struct tk_limit *limits, unsigned limits_nr);
+/* Inserts or replaces the lease of (subject, meter, window, number). A window in flight has none: RANGE. */
 TK_CHECKED enum tk_err tk_store_lease_put(struct tk_store *store, const struct tk_lease *lease);
 /* Removing what is not there is TK_OK. */
 TK_CHECKED enum tk_err tk_store_lease_drop(struct tk_store *store, const struct tk_lease *lease);
@@ -136,6 +143,15 @@ TK_CHECKED enum tk_err tk_reader_usage_sum(struct tk_reader *reader, struct tk_i
                                            enum tk_meter meter, int64_t from_hour, int64_t to_hour,
                                            int64_t *sum);
 
+/* The same over all keys of an organisation or workspace, also those that were revoked. */
+enum tk_group { TK_GROUP_ORG, TK_GROUP_WORKSPACE };
+TK_CHECKED enum tk_err tk_reader_usage_sum_group(struct tk_reader *reader, enum tk_group group,
+                                                 struct tk_id id, enum tk_meter meter, int64_t from_hour,
+                                                 int64_t to_hour, int64_t *sum);
+/* Limits of an organisation, workspace or key; none is TK_OK with 0. */
+TK_CHECKED enum tk_err tk_reader_limits(struct tk_reader *reader, struct tk_id subject,
+                                        struct tk_limit limits[TK_KEY_LIMITS_MAX], unsigned *limits_nr);
+
 typedef bool tk_entry_each_f(const struct tk_entry *entry, void *ctx);
 /* Entries of a subject (or, with the none id, of the organisation), newest first by posted_at_ms then id. */
 TK_CHECKED enum tk_err tk_reader_entry_list(struct tk_reader *reader, struct tk_id org, struct tk_id subject,
@@ -143,8 +159,9 @@ TK_CHECKED enum tk_err tk_reader_entry_list(struct tk_reader *reader, struct tk_
 typedef bool tk_lease_each_f(const struct tk_lease *lease, void *ctx);
 TK_CHECKED enum tk_err tk_reader_lease_list(struct tk_reader *reader, tk_lease_each_f *each, void *ctx);
 
-typedef bool tk_change_each_f(int64_t seq, struct tk_id key, void *ctx);
-/* Key changes with seq > after, ascending; also those made by other processes on the same file. */
+typedef bool tk_change_each_f(int64_t seq, struct tk_id subject, void *ctx);
+/* Changes of keys, workspaces and organisations with seq > after, ascending; also those made by other
+ * processes on the same file. */
 TK_CHECKED enum tk_err tk_reader_changes(struct tk_reader *reader, int64_t after, tk_change_each_f *each,
                                          void *ctx);
 /* Latest seq, 0 when there is none. */

@@ -74,6 +74,8 @@ typedef enum tk_err tk_store_key_get_f(struct tk_store *store, struct tk_id id, 
 typedef enum tk_err tk_store_usage_add_f(struct tk_store *store, struct tk_id subject, enum tk_meter meter,
                                          int64_t hour, int64_t amount);
 typedef enum tk_err tk_store_entry_add_f(struct tk_store *store, const struct tk_entry *entry);
+typedef enum tk_err tk_store_limits_put_f(struct tk_store *store, struct tk_id subject,
+                                          const struct tk_limit *limits, unsigned limits_nr);
 typedef enum tk_err tk_store_lease_f(struct tk_store *store, const struct tk_lease *lease);
 typedef enum tk_err tk_store_meta_put_f(struct tk_store *store, const char *name, struct tk_str value);
 
@@ -86,6 +88,11 @@ typedef enum tk_err tk_reader_key_list_f(struct tk_reader *reader, struct tk_id 
                                          struct tk_id after, unsigned limit, tk_key_each_f *each, void *ctx);
 typedef enum tk_err tk_reader_usage_sum_f(struct tk_reader *reader, struct tk_id subject, enum tk_meter meter,
                                           int64_t from_hour, int64_t to_hour, int64_t *sum);
+typedef enum tk_err tk_reader_usage_sum_group_f(struct tk_reader *reader, enum tk_group group,
+                                                struct tk_id id, enum tk_meter meter, int64_t from_hour,
+                                                int64_t to_hour, int64_t *sum);
+typedef enum tk_err tk_reader_limits_f(struct tk_reader *reader, struct tk_id subject,
+                                       struct tk_limit limits[TK_KEY_LIMITS_MAX], unsigned *limits_nr);
 typedef enum tk_err tk_reader_entry_list_f(struct tk_reader *reader, struct tk_id org, struct tk_id subject,
                                            unsigned limit, tk_entry_each_f *each, void *ctx);
 typedef enum tk_err tk_reader_lease_list_f(struct tk_reader *reader, tk_lease_each_f *each, void *ctx);
@@ -114,6 +121,7 @@ struct tk_store_ops {
         tk_store_key_get_f *key_get;
         tk_store_usage_add_f *usage_add;
         tk_store_entry_add_f *entry_add;
+        tk_store_limits_put_f *limits_put;
         tk_store_lease_f *lease_put;
         tk_store_lease_f *lease_drop;
         tk_store_meta_put_f *meta_put;
@@ -125,6 +133,8 @@ struct tk_store_ops {
         tk_reader_key_by_id_f *key_by_id;
         tk_reader_key_list_f *key_list;
         tk_reader_usage_sum_f *usage_sum;
+        tk_reader_usage_sum_group_f *usage_sum_group;
+        tk_reader_limits_f *limits;
         tk_reader_entry_list_f *entry_list;
         tk_reader_lease_list_f *lease_list;
         tk_reader_changes_f *changes;

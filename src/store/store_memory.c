@@ -61,6 +61,13 @@ struct tk_entry *tk_memory_entry_get(const struct tk_memory_store *store, struct
         return tk_map_get(&store->entries_by_id, tk_memory_id_hash(id), entry_is_id, id.b);
 }
 
+size_t tk_memory_limits_at(const struct tk_memory_store *store, struct tk_id subject) {
+        size_t at = 0;
+        while (at < store->limits_nr && !tk_id_eq(store->limits[at]->subject, subject))
+                at++;
+        return at;
+}
+
 int tk_memory_order(int64_t a_ms, struct tk_id a, int64_t b_ms, struct tk_id b) {
         if (a_ms != b_ms)
                 return a_ms < b_ms ? -1 : 1;
@@ -125,11 +132,14 @@ static void close_store(struct tk_store *base) {
         }
         for (size_t i = 0; i < store->entries_nr; i++)
                 free(store->entries[i]);
+        for (size_t i = 0; i < store->limits_nr; i++)
+                free(store->limits[i]);
         for (size_t i = 0; i < store->metas_nr; i++)
                 free(store->metas[i]);
         free(store->keys);
         free(store->series);
         free(store->entries);
+        free(store->limits);
         free(store->leases);
         free(store->metas);
         free(store->changes);
@@ -198,6 +208,7 @@ const struct tk_store_ops tk_store_memory_ops = {
         .key_get = tk_memory_batch_key_get,
         .usage_add = tk_memory_usage_add,
         .entry_add = tk_memory_entry_add,
+        .limits_put = tk_memory_limits_put,
         .lease_put = tk_memory_lease_put,
         .lease_drop = tk_memory_lease_drop,
         .meta_put = tk_memory_meta_put,
@@ -207,6 +218,8 @@ const struct tk_store_ops tk_store_memory_ops = {
         .key_by_id = tk_memory_reader_key_by_id,
         .key_list = tk_memory_reader_key_list,
         .usage_sum = tk_memory_reader_usage_sum,
+        .usage_sum_group = tk_memory_reader_usage_sum_group,
+        .limits = tk_memory_reader_limits,
         .entry_list = tk_memory_reader_entry_list,
         .lease_list = tk_memory_reader_lease_list,
         .changes = tk_memory_reader_changes,

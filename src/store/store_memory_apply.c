@@ -50,11 +50,12 @@ static void forget_coming(struct tk_memory_store *store) {
 }
 
 static bool make_room(struct tk_memory_store *s) {
-        size_t keys = 0, entries = 0, leases = 0, metas = 0, changes = 0;
+        size_t keys = 0, entries = 0, limits = 0, leases = 0, metas = 0, changes = 0;
         for (size_t i = 0; i < s->batch.nr; i++) {
                 const struct tk_memory_op *op = &s->batch.ops[i];
                 keys += op->what == TK_OP_KEY_NEW;
                 entries += op->what == TK_OP_ENTRY;
+                limits += op->what == TK_OP_LIMITS;
                 leases += op->what == TK_OP_LEASE_PUT;
                 metas += op->what == TK_OP_META;
                 changes += op->logged;
@@ -65,6 +66,7 @@ static bool make_room(struct tk_memory_store *s) {
                tk_map_reserve(&s->entries_by_id, entries) &&
                tk_memory_grow(&s->keys, &s->keys_size, s->keys_nr, keys, sizeof *s->keys) &&
                tk_memory_grow(&s->entries, &s->entries_size, s->entries_nr, entries, sizeof *s->entries) &&
+               tk_memory_grow(&s->limits, &s->limits_size, s->limits_nr, limits, sizeof *s->limits) &&
                tk_memory_grow(&s->leases, &s->leases_size, s->leases_nr, leases, sizeof *s->leases) &&
                tk_memory_grow(&s->metas, &s->metas_size, s->metas_nr, metas, sizeof *s->metas) &&
                tk_memory_grow(&s->changes, &s->changes_size, s->changes_nr, changes, sizeof *s->changes);
@@ -121,6 +123,16 @@ static void apply_entry(struct tk_memory_store *store, struct tk_entry *entry) {
         store->entries[at] = entry;
         store->entries_nr++;
         tk_map_put(&store->entries_by_id, tk_memory_id_hash(entry->id), entry);
+}
+
+/* An empty list is kept too; there are few subjects, and it reads like none. */
+static void apply_limits(struct tk_memory_store *store, struct tk_memory_limits *limits) {
+        const size_t at = tk_memory_limits_at(store, limits->subject);
+        if (at < store->limits_nr)
+                free(store->limits[at]);
+        else
+                store->limits_nr++;
+        store->limits[at] = limits;
 }
 
 static int compare(int64_t a, int64_t b) {
@@ -181,7 +193,8 @@ static void apply_meta(struct tk_memory_store *store, struct tk_memory_meta *met
 
 static void apply_one(struct tk_memory_store *store, const struct tk_memory_op *op) {
         if (op->logged)
-                store->changes[store->changes_nr++] = op->key->id;
+                store->changes[store->changes_nr++] =
+                        op->what == TK_OP_LIMITS ? op->limits->subject : op->key->id;
         switch (op->what) {
         case TK_OP_KEY_NEW:
                 apply_key_new(store, op->key);
@@ -196,6 +209,9 @@ static void apply_one(struct tk_memory_store *store, const struct tk_memory_op *
                 break;
         case TK_OP_ENTRY:
                 apply_entry(store, op->entry);
+                break;
+        case TK_OP_LIMITS:
+                apply_limits(store, op->limits);
                 break;
         case TK_OP_LEASE_PUT:
         case TK_OP_LEASE_DROP:

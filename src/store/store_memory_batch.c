@@ -16,6 +16,8 @@ static void op_free(struct tk_memory_op *op) {
                 free(op->key);
         else if (op->what == TK_OP_ENTRY)
                 free(op->entry);
+        else if (op->what == TK_OP_LIMITS)
+                free(op->limits);
         else if (op->what == TK_OP_META)
                 free(op->meta);
 }
@@ -197,6 +199,22 @@ enum tk_err tk_memory_entry_add(struct tk_store *base, const struct tk_entry *en
 }
 
 /* ---- what the batch never looks at again ---- */
+
+enum tk_err tk_memory_limits_put(struct tk_store *base, struct tk_id subject, const struct tk_limit *limits,
+                                 unsigned limits_nr) {
+        struct tk_memory_store *store = tk_memory_of(base);
+        if (key_seen(store, subject))
+                return TK_E_CONFLICT;
+        struct tk_memory_limits *copy = room(&store->batch, 1) ? malloc(sizeof *copy) : NULL;
+        if (!copy)
+                return no_memory();
+        copy->subject = subject;
+        copy->nr = limits_nr;
+        for (unsigned i = 0; i < limits_nr; i++)
+                copy->of[i] = limits[i];
+        push(&store->batch, (struct tk_memory_op){.what = TK_OP_LIMITS, .logged = true, .limits = copy}, 0);
+        return TK_OK;
+}
 
 static enum tk_err push_lease(struct tk_memory_store *store, enum tk_memory_what what,
                               const struct tk_lease *lease) {

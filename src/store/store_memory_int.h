@@ -39,12 +39,20 @@ struct tk_memory_meta {
         char value[]; /* len bytes */
 };
 
+/* The limits of an organisation or workspace. */
+struct tk_memory_limits {
+        struct tk_id subject;
+        unsigned nr;
+        struct tk_limit of[TK_KEY_LIMITS_MAX];
+};
+
 enum tk_memory_what {
         TK_OP_KEY_NEW,    /* key; found by id */
         TK_OP_KEY_DIGEST, /* the same key, found by digest; does nothing when applied */
         TK_OP_KEY_SET,    /* key */
         TK_OP_USAGE,
         TK_OP_ENTRY,
+        TK_OP_LIMITS,
         TK_OP_LEASE_PUT,
         TK_OP_LEASE_DROP,
         TK_OP_META
@@ -55,7 +63,7 @@ struct tk_memory_op {
         enum tk_memory_what what;
         uint32_t bucket; /* where it can be found again, see tk_memory_batch */
         uint32_t before; /* the operation of that bucket before this one, plus 1; 0: none */
-        bool logged;     /* a change for the log */
+        bool logged;     /* a change for the log; of keys and limits only */
         union {
                 struct tk_key *key; /* owned, except by KEY_DIGEST */
                 struct {
@@ -65,7 +73,8 @@ struct tk_memory_op {
                         int64_t amount;
                         int64_t total; /* of the series after this operation */
                 } usage;
-                struct tk_entry *entry; /* owned */
+                struct tk_entry *entry;          /* owned */
+                struct tk_memory_limits *limits; /* owned */
                 struct tk_lease lease;
                 struct tk_memory_meta *meta; /* owned */
         };
@@ -93,6 +102,8 @@ struct tk_memory_store {
         size_t series_nr, series_size;
         struct tk_entry **entries; /* by posted_at_ms, then id, ascending */
         size_t entries_nr, entries_size;
+        struct tk_memory_limits **limits;
+        size_t limits_nr, limits_size;
         struct tk_lease *leases; /* in the order of lease_order() */
         size_t leases_nr, leases_size;
         struct tk_memory_meta **metas;
@@ -120,6 +131,8 @@ struct tk_key *tk_memory_key_get_digest(const struct tk_memory_store *store, con
 struct tk_memory_series *tk_memory_series_get(const struct tk_memory_store *store, struct tk_id subject,
                                               enum tk_meter meter);
 struct tk_entry *tk_memory_entry_get(const struct tk_memory_store *store, struct tk_id id);
+/* Where the limits of a subject are; limits_nr when they are not there. */
+size_t tk_memory_limits_at(const struct tk_memory_store *store, struct tk_id subject);
 uint64_t tk_memory_id_hash(struct tk_id id);
 uint64_t tk_memory_digest_hash(const uint8_t digest[32]);
 uint64_t tk_memory_series_hash(struct tk_id subject, enum tk_meter meter);
@@ -136,6 +149,7 @@ tk_store_key_touch_f tk_memory_key_touch;
 tk_store_key_get_f tk_memory_batch_key_get;
 tk_store_usage_add_f tk_memory_usage_add;
 tk_store_entry_add_f tk_memory_entry_add;
+tk_store_limits_put_f tk_memory_limits_put;
 tk_store_lease_f tk_memory_lease_put, tk_memory_lease_drop;
 tk_store_meta_put_f tk_memory_meta_put;
 
@@ -152,6 +166,8 @@ tk_reader_key_by_digest_f tk_memory_reader_key_by_digest;
 tk_reader_key_by_id_f tk_memory_reader_key_by_id;
 tk_reader_key_list_f tk_memory_reader_key_list;
 tk_reader_usage_sum_f tk_memory_reader_usage_sum;
+tk_reader_usage_sum_group_f tk_memory_reader_usage_sum_group;
+tk_reader_limits_f tk_memory_reader_limits;
 tk_reader_entry_list_f tk_memory_reader_entry_list;
 tk_reader_lease_list_f tk_memory_reader_lease_list;
 tk_reader_changes_f tk_memory_reader_changes;

@@ -98,18 +98,51 @@ enum tk_err tk_memory_reader_key_list(struct tk_reader *reader, struct tk_id org
         return unlock(reader, TK_OK);
 }
 
-enum tk_err tk_memory_reader_usage_sum(struct tk_reader *reader, struct tk_id subject, enum tk_meter meter,
-                                       int64_t from_hour, int64_t to_hour, int64_t *sum) {
-        const struct tk_memory_store *store = lock(reader);
+/* Adds the hours of one series to the sum. */
+static enum tk_err sum_series(const struct tk_memory_store *store, struct tk_id subject, enum tk_meter meter,
+                              int64_t from_hour, int64_t to_hour, int64_t *sum) {
         const struct tk_memory_series *series = tk_memory_series_get(store, subject, meter);
-        int64_t found = 0;
         for (size_t i = series ? series->nr : 0; i-- > 0 && series->hours[i].hour >= from_hour;) {
                 if (series->hours[i].hour >= to_hour)
                         continue;
-                if (__builtin_add_overflow(found, series->hours[i].amount, &found))
-                        return unlock(reader, TK_E_OVERFLOW);
+                if (__builtin_add_overflow(*sum, series->hours[i].amount, sum))
+                        return TK_E_OVERFLOW;
         }
-        *sum = found;
+        return TK_OK;
+}
+
+enum tk_err tk_memory_reader_usage_sum(struct tk_reader *reader, struct tk_id subject, enum tk_meter meter,
+                                       int64_t from_hour, int64_t to_hour, int64_t *sum) {
+        const struct tk_memory_store *store = lock(reader);
+        return unlock(reader, sum_series(store, subject, meter, from_hour, to_hour, sum));
+}
+
+enum tk_err tk_memory_reader_usage_sum_group(struct tk_reader *reader, enum tk_group group, struct tk_id id,
+                                             enum tk_meter meter, int64_t from_hour, int64_t to_hour,
+                                             int64_t *sum) {
+        const struct tk_memory_store *store = lock(reader);
+        enum tk_err err = TK_OK;
+        for (size_t i = 0; i < store->keys_nr && !err; i++) {
+                const struct tk_key *key = store->keys[i];
+                if (tk_id_eq(group == TK_GROUP_ORG ? key->org : key->workspace, id))
+                        err = sum_series(store, key->id, meter, from_hour, to_hour, sum);
+        }
+        return unlock(reader, err);
+}
+
+enum tk_err tk_memory_reader_limits(struct tk_reader *reader, struct tk_id subject,
+                                    struct tk_limit limits[TK_KEY_LIMITS_MAX], unsigned *limits_nr) {
+        const struct tk_memory_store *store = lock(reader);
+        const struct tk_key *key = tk_memory_key_get(store, subject);
+        const size_t at = tk_memory_limits_at(store, subject);
+        if (key) {
+                *limits_nr = key->limits_nr;
+                memcpy(limits, key->limits, sizeof key->limits);
+        } else if (at < store->limits_nr) {
+                *limits_nr = store->limits[at]->nr;
+                for (unsigned i = 0; i < *limits_nr; i++)
+                        limits[i] = store->limits[at]->of[i];
+        }
         return unlock(reader, TK_OK);
 }
 

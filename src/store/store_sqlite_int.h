@@ -51,6 +51,10 @@ enum tk_sqlite_stmt {
         TK_SQL_LIMIT_LIST,
         TK_SQL_USAGE_TOTAL,
         TK_SQL_USAGE_PARTS,
+        TK_SQL_USAGE_TOTAL_ORG,
+        TK_SQL_USAGE_TOTAL_WORKSPACE,
+        TK_SQL_USAGE_PARTS_ORG,
+        TK_SQL_USAGE_PARTS_WORKSPACE,
         TK_SQL_ENTRY_LIST_SUBJECT,
         TK_SQL_ENTRY_LIST_ORG,
         TK_SQL_LEASE_LIST,
@@ -141,6 +145,9 @@ void tk_sqlite_col_text(struct tk_sqlite_use *use, char *out, size_t size);
 /* The row that use stands on, with its limits. CORRUPT when it cannot be one (logged). */
 TK_CHECKED enum tk_err tk_sqlite_key_read(struct tk_sqlite_use *use, struct tk_key *out);
 TK_CHECKED enum tk_err tk_sqlite_key_get(struct tk_sqlite_conn *conn, struct tk_id id, struct tk_key *out);
+/* Of a key or another subject, in their order. */
+TK_CHECKED enum tk_err tk_sqlite_limits_read(struct tk_sqlite_conn *conn, struct tk_id subject,
+                                             struct tk_limit limits[TK_KEY_LIMITS_MAX], unsigned *limits_nr);
 TK_CHECKED enum tk_err tk_sqlite_entry_read(struct tk_sqlite_use *use, struct tk_entry *out);
 TK_CHECKED enum tk_err tk_sqlite_lease_read(struct tk_sqlite_use *use, struct tk_lease *out);
 /* NOT_FOUND; TOO_BIG: more than size. */
@@ -151,6 +158,7 @@ TK_CHECKED enum tk_err tk_sqlite_meta_get(struct tk_sqlite_conn *conn, const cha
 
 tk_store_key_write_f tk_sqlite_key_insert, tk_sqlite_key_update;
 tk_store_key_touch_f tk_sqlite_key_touch;
+tk_store_limits_put_f tk_sqlite_limits_put;
 tk_store_lease_f tk_sqlite_lease_put, tk_sqlite_lease_drop;
 tk_store_meta_put_f tk_sqlite_meta_put;
 
@@ -186,6 +194,8 @@ tk_reader_key_by_digest_f tk_sqlite_reader_key_by_digest;
 tk_reader_key_by_id_f tk_sqlite_reader_key_by_id;
 tk_reader_key_list_f tk_sqlite_reader_key_list;
 tk_reader_usage_sum_f tk_sqlite_reader_usage_sum;
+tk_reader_usage_sum_group_f tk_sqlite_reader_usage_sum_group;
+tk_reader_limits_f tk_sqlite_reader_limits;
 tk_reader_entry_list_f tk_sqlite_reader_entry_list;
 tk_reader_lease_list_f tk_sqlite_reader_lease_list;
 tk_reader_changes_f tk_sqlite_reader_changes;

@@ -111,13 +111,13 @@ static enum tk_err sum_rows(struct tk_sqlite_use *use, enum tk_meter meter, int6
  *
  * A window without a whole day in it is hours only.
  */
-enum tk_err tk_sqlite_reader_usage_sum(struct tk_reader *reader, struct tk_id subject, enum tk_meter meter,
-                                       int64_t from_hour, int64_t to_hour, int64_t *sum) {
-        struct tk_sqlite_conn *conn = conn_of(reader);
+static enum tk_err sum_span(struct tk_sqlite_conn *conn, enum tk_sqlite_stmt total, enum tk_sqlite_stmt parts,
+                            struct tk_id id, enum tk_meter meter, int64_t from_hour, int64_t to_hour,
+                            int64_t *sum) {
         if (from_hour == INT64_MIN && to_hour == INT64_MAX) {
-                struct tk_sqlite_use total = tk_sqlite_begin(conn, TK_SQL_USAGE_TOTAL);
-                tk_sqlite_id(&total, &subject);
-                return sum_rows(&total, meter, sum);
+                struct tk_sqlite_use use = tk_sqlite_begin(conn, total);
+                tk_sqlite_id(&use, &id);
+                return sum_rows(&use, meter, sum);
         }
 
         int64_t head_end = to_hour, tail_start = to_hour, first_day = 0, days_end = 0;
@@ -129,8 +129,8 @@ enum tk_err tk_sqlite_reader_usage_sum(struct tk_reader *reader, struct tk_id su
                 head_end = day_a == INT64_MIN ? INT64_MIN : day_a * 24;
                 tail_start = day_b == INT64_MAX ? INT64_MAX : day_b * 24;
         }
-        struct tk_sqlite_use use = tk_sqlite_begin(conn, TK_SQL_USAGE_PARTS);
-        tk_sqlite_id(&use, &subject);
+        struct tk_sqlite_use use = tk_sqlite_begin(conn, parts);
+        tk_sqlite_id(&use, &id);
         tk_sqlite_int(&use, from_hour);
         tk_sqlite_int(&use, head_end);
         tk_sqlite_int(&use, first_day);
@@ -138,6 +138,26 @@ enum tk_err tk_sqlite_reader_usage_sum(struct tk_reader *reader, struct tk_id su
         tk_sqlite_int(&use, tail_start);
         tk_sqlite_int(&use, to_hour);
         return sum_rows(&use, meter, sum);
+}
+
+enum tk_err tk_sqlite_reader_usage_sum(struct tk_reader *reader, struct tk_id subject, enum tk_meter meter,
+                                       int64_t from_hour, int64_t to_hour, int64_t *sum) {
+        return sum_span(conn_of(reader), TK_SQL_USAGE_TOTAL, TK_SQL_USAGE_PARTS, subject, meter, from_hour,
+                        to_hour, sum);
+}
+
+enum tk_err tk_sqlite_reader_usage_sum_group(struct tk_reader *reader, enum tk_group group, struct tk_id id,
+                                             enum tk_meter meter, int64_t from_hour, int64_t to_hour,
+                                             int64_t *sum) {
+        const bool org = group == TK_GROUP_ORG;
+        return sum_span(conn_of(reader), org ? TK_SQL_USAGE_TOTAL_ORG : TK_SQL_USAGE_TOTAL_WORKSPACE,
+                        org ? TK_SQL_USAGE_PARTS_ORG : TK_SQL_USAGE_PARTS_WORKSPACE, id, meter, from_hour,
+                        to_hour, sum);
+}
+
+enum tk_err tk_sqlite_reader_limits(struct tk_reader *reader, struct tk_id subject,
+                                    struct tk_limit limits[TK_KEY_LIMITS_MAX], unsigned *limits_nr) {
+        return tk_sqlite_limits_read(conn_of(reader), subject, limits, limits_nr);
 }
 
 enum tk_err tk_sqlite_reader_entry_list(struct tk_reader *reader, struct tk_id org, struct tk_id subject,
@@ -179,12 +199,12 @@ enum tk_err tk_sqlite_reader_changes(struct tk_reader *reader, int64_t after, tk
         enum tk_err err;
         tk_sqlite_int(&use, after);
         while ((err = tk_sqlite_next(&use)) == TK_OK) {
-                struct tk_id key;
+                struct tk_id subject;
                 int64_t seq = tk_sqlite_col_int(&use, 1, INT64_MAX);
-                tk_sqlite_col_blob(&use, key.b, sizeof key.b);
+                tk_sqlite_col_blob(&use, subject.b, sizeof subject.b);
                 if (use.bad)
                         err = tk_sqlite_fault(use.conn, SQLITE_CORRUPT, "reading changes");
-                if (err || !each(seq, key, ctx))
+                if (err || !each(seq, subject, ctx))
                         break;
         }
         tk_sqlite_end(&use);

@@ -42,22 +42,25 @@ static void read_limit(struct tk_sqlite_use *use, struct tk_limit *out) {
         memset(out, 0, sizeof *out);
         out->meter = (enum tk_meter)tk_sqlite_col_int(use, 0, TK_METER_NR - 1);
         read_window(use, &out->window);
+        out->flags = (unsigned)tk_sqlite_col_int(use, 0, TK_LIMIT_FLAGS);
         tk_sqlite_col_text(use, cap, sizeof cap);
         if (!use->bad && tk_cap_parse(out->meter, tk_str_of(cap), &out->cap) != TK_OK)
                 use->bad = true;
 }
 
-static enum tk_err read_limits(struct tk_sqlite_conn *conn, struct tk_key *key) {
+enum tk_err tk_sqlite_limits_read(struct tk_sqlite_conn *conn, struct tk_id subject,
+                                  struct tk_limit limits[TK_KEY_LIMITS_MAX], unsigned *limits_nr) {
         struct tk_sqlite_use use = tk_sqlite_begin(conn, TK_SQL_LIMIT_LIST);
         enum tk_err err;
-        tk_sqlite_id(&use, &key->id);
+        *limits_nr = 0;
+        tk_sqlite_id(&use, &subject);
         while ((err = tk_sqlite_next(&use)) == TK_OK) {
-                if (key->limits_nr < TK_KEY_LIMITS_MAX)
-                        read_limit(&use, &key->limits[key->limits_nr++]);
+                if (*limits_nr < TK_KEY_LIMITS_MAX)
+                        read_limit(&use, &limits[(*limits_nr)++]);
                 else
                         use.bad = true;
                 if (use.bad) {
-                        err = damaged("a limit of key", key->id);
+                        err = damaged("a limit of", subject);
                         break;
                 }
         }
@@ -81,7 +84,8 @@ enum tk_err tk_sqlite_key_read(struct tk_sqlite_use *use, struct tk_key *out) {
         out->expires_ms = tk_sqlite_col_int(use, 0, TIME_MAX);
         out->last_used_ms = tk_sqlite_col_int(use, 0, TIME_MAX);
         out->revoked_ms = tk_sqlite_col_int(use, 0, TIME_MAX);
-        return use->bad ? damaged("key", out->id) : read_limits(use->conn, out);
+        return use->bad ? damaged("key", out->id)
+                        : tk_sqlite_limits_read(use->conn, out->id, out->limits, &out->limits_nr);
 }
 
 enum tk_err tk_sqlite_key_get(struct tk_sqlite_conn *conn, struct tk_id id, struct tk_key *out) {

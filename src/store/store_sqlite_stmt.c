@@ -22,6 +22,15 @@
         "id, org, subject, held_at_ms, posted_at_ms, model, flags, input_tokens, output_tokens, "            \
         "cached_tokens, cache_write_tokens, due_usd, due_diem, due_vcu, due_requests, due_tokens, "          \
         "overrun_usd, overrun_diem, overrun_vcu, overrun_requests, overrun_tokens"
+#define USAGE_COLUMNS "usd, diem, vcu, requests, tokens"
+/* The keys of a group come first, by an index of their own; then the rows of each, by the primary key. */
+#define USAGE_GROUP(column, rows)                                                                            \
+        "SELECT " USAGE_COLUMNS " FROM api_key CROSS JOIN usage ON subject = api_key.id WHERE " column       \
+        " = ?1 AND " rows
+#define USAGE_GROUP_PARTS(column)                                                                            \
+        USAGE_GROUP(column, "span = 2 AND number >= ?2 AND number < ?3 UNION ALL ")                          \
+        USAGE_GROUP(column, "span = 1 AND number >= ?4 AND number < ?5 UNION ALL ")                          \
+        USAGE_GROUP(column, "span = 2 AND number >= ?6 AND number < ?7")
 #define LEASE_COLUMNS "subject, meter, window_kind, window_days, window_anchor, number, bound"
 
 static const struct {
@@ -49,10 +58,11 @@ static const struct {
         [TK_SQL_KEY_TOUCH] = {"touching a key",
                               "UPDATE api_key SET last_used_ms = max(last_used_ms, ?2) WHERE id = ?1"},
         [TK_SQL_LIMIT_INSERT] = {"writing a limit",
-                                 "INSERT INTO key_limit (key, ordinal, meter, window_kind, window_days, "
-                                 "window_anchor, cap) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"},
-        [TK_SQL_LIMIT_CLEAR] = {"removing limits", "DELETE FROM key_limit WHERE key = ?1"},
-        [TK_SQL_CHANGE_INSERT] = {"noting a change", "INSERT INTO change (key) VALUES (?1)"},
+                                 "INSERT INTO subject_limit (subject, ordinal, meter, window_kind, "
+                                 "window_days, window_anchor, flags, cap) "
+                                 "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"},
+        [TK_SQL_LIMIT_CLEAR] = {"removing limits", "DELETE FROM subject_limit WHERE subject = ?1"},
+        [TK_SQL_CHANGE_INSERT] = {"noting a change", "INSERT INTO change (subject) VALUES (?1)"},
         [TK_SQL_USAGE_ADD] =
                 {"adding usage",
                  "INSERT INTO usage (subject, span, number, usd, diem, vcu, requests, tokens) "
@@ -81,25 +91,30 @@ static const struct {
                              "(created_ms, id) < (?3, ?4) AND (expires_ms = 0 OR expires_ms > ?2) "
                              "ORDER BY created_ms DESC, id DESC LIMIT ?5"},
         [TK_SQL_LIMIT_LIST] = {"reading limits",
-                               "SELECT meter, window_kind, window_days, window_anchor, cap FROM key_limit "
-                               "WHERE key = ?1 ORDER BY ordinal"},
-        [TK_SQL_USAGE_TOTAL] = {"reading usage", "SELECT usd, diem, vcu, requests, tokens FROM usage "
+                               "SELECT meter, window_kind, window_days, window_anchor, flags, cap "
+                               "FROM subject_limit WHERE subject = ?1 ORDER BY ordinal"},
+        [TK_SQL_USAGE_TOTAL] = {"reading usage", "SELECT " USAGE_COLUMNS " FROM usage "
                                                  "WHERE subject = ?1 AND span = 0 AND number = 0"},
         /* Hours up to the first whole day, whole days, hours after the last whole day. */
         [TK_SQL_USAGE_PARTS] = {"reading usage",
-                                "SELECT usd, diem, vcu, requests, tokens FROM usage "
+                                "SELECT " USAGE_COLUMNS " FROM usage "
                                 "WHERE subject = ?1 AND span = 2 AND number >= ?2 AND number < ?3 UNION ALL "
-                                "SELECT usd, diem, vcu, requests, tokens FROM usage "
+                                "SELECT " USAGE_COLUMNS " FROM usage "
                                 "WHERE subject = ?1 AND span = 1 AND number >= ?4 AND number < ?5 UNION ALL "
-                                "SELECT usd, diem, vcu, requests, tokens FROM usage "
+                                "SELECT " USAGE_COLUMNS " FROM usage "
                                 "WHERE subject = ?1 AND span = 2 AND number >= ?6 AND number < ?7"},
+        [TK_SQL_USAGE_TOTAL_ORG] = {"reading usage", USAGE_GROUP("org", "span = 0 AND number = 0")},
+        [TK_SQL_USAGE_TOTAL_WORKSPACE] = {"reading usage",
+                                          USAGE_GROUP("workspace", "span = 0 AND number = 0")},
+        [TK_SQL_USAGE_PARTS_ORG] = {"reading usage", USAGE_GROUP_PARTS("org")},
+        [TK_SQL_USAGE_PARTS_WORKSPACE] = {"reading usage", USAGE_GROUP_PARTS("workspace")},
         [TK_SQL_ENTRY_LIST_SUBJECT] = {"listing entries",
                                        "SELECT " ENTRY_COLUMNS " FROM entry WHERE subject = ?2 AND org = ?1 "
                                        "ORDER BY posted_at_ms DESC, id DESC LIMIT ?3"},
         [TK_SQL_ENTRY_LIST_ORG] = {"listing entries", "SELECT " ENTRY_COLUMNS " FROM entry WHERE org = ?1 "
                                                       "ORDER BY posted_at_ms DESC, id DESC LIMIT ?2"},
         [TK_SQL_LEASE_LIST] = {"listing leases", "SELECT " LEASE_COLUMNS " FROM lease"},
-        [TK_SQL_CHANGES] = {"reading changes", "SELECT seq, key FROM change WHERE seq > ?1 ORDER BY seq"},
+        [TK_SQL_CHANGES] = {"reading changes", "SELECT seq, subject FROM change WHERE seq > ?1 ORDER BY seq"},
         [TK_SQL_CHANGE_LAST] = {"reading changes", "SELECT coalesce(max(seq), 0) FROM change"},
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What a batch writes at once: keys, leases, settings. The front has validated each row; here it is only
- * spread over its columns.
+ * What a batch writes at once: keys, limits, leases, settings. The front has validated each row; here it is
+ * only spread over its columns.
  *
  * An operation that is refused (CONFLICT, NOT_FOUND) is refused by its first statement, so that
  * nothing of it was written; a fault in a later one breaks the batch.
@@ -30,16 +30,18 @@ static void bind_window(struct tk_sqlite_use *use, struct tk_window_spec window)
         tk_sqlite_int(use, window.anchor_day);
 }
 
-static enum tk_err insert_limits(struct tk_sqlite_conn *conn, const struct tk_key *key) {
-        for (unsigned i = 0; i < key->limits_nr; i++) {
-                const struct tk_limit *limit = &key->limits[i];
+static enum tk_err insert_limits(struct tk_sqlite_conn *conn, struct tk_id subject,
+                                 const struct tk_limit *limits, unsigned limits_nr) {
+        for (unsigned i = 0; i < limits_nr; i++) {
+                const struct tk_limit *limit = &limits[i];
                 char cap[TK_CAP_TEXT_MAX];
                 struct tk_sqlite_use use = tk_sqlite_begin(conn, TK_SQL_LIMIT_INSERT);
                 tk_cap_text(limit->meter, limit->cap, cap);
-                tk_sqlite_id(&use, &key->id);
+                tk_sqlite_id(&use, &subject);
                 tk_sqlite_int(&use, i);
                 tk_sqlite_int(&use, (int64_t)limit->meter);
                 bind_window(&use, limit->window);
+                tk_sqlite_int(&use, limit->flags);
                 tk_sqlite_text(&use, cap);
                 enum tk_err err = tk_sqlite_run(&use);
                 if (err == TK_E_CONFLICT) /* limits without a key lay there */
@@ -50,9 +52,17 @@ static enum tk_err insert_limits(struct tk_sqlite_conn *conn, const struct tk_ke
         return TK_OK;
 }
 
-static enum tk_err insert_change(struct tk_sqlite_conn *conn, const struct tk_key *key) {
+static enum tk_err replace_limits(struct tk_sqlite_conn *conn, struct tk_id subject,
+                                  const struct tk_limit *limits, unsigned limits_nr) {
+        struct tk_sqlite_use clear = tk_sqlite_begin(conn, TK_SQL_LIMIT_CLEAR);
+        tk_sqlite_id(&clear, &subject);
+        enum tk_err err = tk_sqlite_run(&clear);
+        return err ? err : insert_limits(conn, subject, limits, limits_nr);
+}
+
+static enum tk_err insert_change(struct tk_sqlite_conn *conn, struct tk_id subject) {
         struct tk_sqlite_use use = tk_sqlite_begin(conn, TK_SQL_CHANGE_INSERT);
-        tk_sqlite_id(&use, &key->id);
+        tk_sqlite_id(&use, &subject);
         return tk_sqlite_run(&use);
 }
 
@@ -80,8 +90,8 @@ enum tk_err tk_sqlite_key_insert(struct tk_store *store, const struct tk_key *ke
         tk_sqlite_int(&use, key->revoked_ms);
         err = tk_sqlite_run(&use);
         if (!err)
-                err = insert_limits(conn, key);
-        return err ? err : insert_change(conn, key);
+                err = insert_limits(conn, key->id, key->limits, key->limits_nr);
+        return err ? err : insert_change(conn, key->id);
 }
 
 /* Runs a statement that changes the one row of a key. */
@@ -108,14 +118,9 @@ enum tk_err tk_sqlite_key_update(struct tk_store *store, const struct tk_key *ke
         tk_sqlite_int(&use, key->expires_ms);
         tk_sqlite_int(&use, key->revoked_ms);
         err = run_on_row(&use);
-        if (err)
-                return err;
-        struct tk_sqlite_use clear = tk_sqlite_begin(conn, TK_SQL_LIMIT_CLEAR);
-        tk_sqlite_id(&clear, &key->id);
-        err = tk_sqlite_run(&clear);
         if (!err)
-                err = insert_limits(conn, key);
-        return err ? err : insert_change(conn, key);
+                err = replace_limits(conn, key->id, key->limits, key->limits_nr);
+        return err ? err : insert_change(conn, key->id);
 }
 
 enum tk_err tk_sqlite_key_touch(struct tk_store *store, struct tk_id id, int64_t used_ms) {
@@ -127,6 +132,27 @@ enum tk_err tk_sqlite_key_touch(struct tk_store *store, struct tk_id id, int64_t
         tk_sqlite_id(&use, &id);
         tk_sqlite_int(&use, used_ms);
         return run_on_row(&use);
+}
+
+static enum tk_err key_is_there(struct tk_sqlite_conn *conn, struct tk_id id) {
+        struct tk_sqlite_use use = tk_sqlite_begin(conn, TK_SQL_KEY_BY_ID);
+        tk_sqlite_id(&use, &id);
+        enum tk_err err = tk_sqlite_next(&use);
+        tk_sqlite_end(&use);
+        return err;
+}
+
+enum tk_err tk_sqlite_limits_put(struct tk_store *store, struct tk_id subject, const struct tk_limit *limits,
+                                 unsigned limits_nr) {
+        struct tk_sqlite_conn *conn;
+        enum tk_err err = conn_get(store, &conn);
+        if (err)
+                return err;
+        err = key_is_there(conn, subject);
+        if (err != TK_E_NOT_FOUND)
+                return err ? err : TK_E_CONFLICT;
+        err = replace_limits(conn, subject, limits, limits_nr);
+        return err ? err : insert_change(conn, subject);
 }
 
 /* The six columns that name a lease. */

@@ -95,6 +95,7 @@ int main(int argc, char **argv) {
         int failed = contract_batch_run();
         failed += contract_key_run();
         failed += contract_ledger_run();
+        failed += contract_limits_run();
         failed += contract_threads_run();
         return failed ? 1 : 0;
 }

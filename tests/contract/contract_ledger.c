@@ -134,7 +134,7 @@ static void test_entry_extremes(void **state) {
         for (int i = 0; i < TK_METER_NR; i++)
                 want.due.of[i] = want.overrun.of[i] = INT64_MAX - i;
         memset(want.model, 'm', TK_MODEL_NAME_MAX);
-        want.flags = 15;
+        want.flags = 31;
         want.held_at_ms = 0;
         want.posted_at_ms = INT64_C(253402300799999);
         assert_ok(tk_store_begin(fix->store));
@@ -297,7 +297,7 @@ static void test_front_refuses_entries_that_are_none(void **state) {
         strcpy(bad[6].model, "\xC0\x80");
         bad[7].tokens.cached = TK_TOKENS_MAX + 1;
         bad[8].overrun.of[TK_METER_TOKENS] = -1;
-        bad[9].flags = 16;
+        bad[9].flags = 32;
         assert_ok(tk_store_begin(fix->store));
         for (size_t i = 0; i < 10; i++)
                 assert_int_equal(tk_store_entry_add(fix->store, &bad[i]), TK_E_RANGE);
@@ -309,15 +309,16 @@ static void test_front_refuses_entries_that_are_none(void **state) {
 
 static void test_front_refuses_leases_that_are_none(void **state) {
         struct fix *fix = *state;
-        struct tk_lease bad[4];
-        for (size_t i = 0; i < 4; i++)
+        struct tk_lease bad[5];
+        for (size_t i = 0; i < 5; i++)
                 bad[i] = lease_of(id_of(1), 5);
         bad[0].bound = -1;
         bad[1].meter = TK_METER_NR;
         bad[2].window.days = 3;
         memset(&bad[3].subject, 0, sizeof bad[3].subject);
+        bad[4].window.kind = TK_WINDOW_FLIGHT;
         assert_ok(tk_store_begin(fix->store));
-        for (size_t i = 0; i < 4; i++) {
+        for (size_t i = 0; i < 5; i++) {
                 assert_int_equal(tk_store_lease_put(fix->store, &bad[i]), TK_E_RANGE);
                 assert_int_equal(tk_store_lease_drop(fix->store, &bad[i]), TK_E_RANGE);
         }

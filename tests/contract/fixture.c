@@ -79,6 +79,7 @@ struct tk_key key_of(struct tk_id org, unsigned n) {
         key.limits[1] =
                 (struct tk_limit){.meter = TK_METER_REQUESTS,
                                   .window = {.kind = TK_WINDOW_EVERY_N_DAYS, .days = 10, .anchor_day = -3},
+                                  .flags = n % 2 ? TK_LIMIT_OBSERVE : 0,
                                   .cap = n};
         return key;
 }
@@ -93,7 +94,7 @@ struct tk_entry entry_of(struct tk_id org, struct tk_id subject, unsigned n) {
                 entry.due.of[i] = (int64_t)n * 100 + i;
                 entry.overrun.of[i] = i;
         }
-        entry.flags = n % 16;
+        entry.flags = n % 32;
         return entry;
 }
 
@@ -105,8 +106,9 @@ struct tk_lease lease_of(struct tk_id subject, int64_t bound) {
                                  .bound = bound};
 }
 
-static bool limit_same(const struct tk_limit *a, const struct tk_limit *b) {
-        return a->meter == b->meter && a->cap == b->cap && tk_window_spec_eq(a->window, b->window);
+bool limit_same(const struct tk_limit *a, const struct tk_limit *b) {
+        return a->meter == b->meter && a->flags == b->flags && a->cap == b->cap &&
+               tk_window_spec_eq(a->window, b->window);
 }
 
 bool key_same(const struct tk_key *a, const struct tk_key *b) {

@@ -28,6 +28,7 @@ void digest_of(unsigned n, uint8_t out[32]);
 struct tk_entry entry_of(struct tk_id org, struct tk_id subject, unsigned n);
 struct tk_lease lease_of(struct tk_id subject, int64_t bound);
 
+bool limit_same(const struct tk_limit *a, const struct tk_limit *b);
 bool key_same(const struct tk_key *a, const struct tk_key *b);
 bool entry_same(const struct tk_entry *a, const struct tk_entry *b);
 

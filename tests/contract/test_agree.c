@@ -37,6 +37,7 @@ static struct tk_key random_key(struct pair *pair) {
         key.expires_ms = pick(pair, 3) ? 0 : 50 + (int64_t)pick(pair, 100);
         key.revoked_ms = pick(pair, 4) ? 0 : 7;
         key.limits_nr = pick(pair, 3);
+        key.workspace = id_of(9100 + pick(pair, 3));
         if (pick(pair, 5) == 0)
                 key.org = id_of(9000);
         return key;
@@ -47,6 +48,22 @@ static struct tk_lease random_lease(struct pair *pair) {
         lease.meter = (enum tk_meter)pick(pair, 2);
         lease.number = (int64_t)pick(pair, 3) - 1;
         return lease;
+}
+
+static struct tk_id random_subject(struct pair *pair) {
+        const unsigned n = pick(pair, 5);
+        return n == 0 ? pair->org : id_of(9099 + n);
+}
+
+/* Sometimes two alike, which is refused. */
+static unsigned random_limits(struct pair *pair, struct tk_limit limits[4]) {
+        const unsigned nr = pick(pair, 5);
+        for (unsigned i = 0; i < nr; i++)
+                limits[i] = (struct tk_limit){.meter = (enum tk_meter)pick(pair, TK_METER_NR),
+                                              .window = {.kind = (enum tk_window_kind)pick(pair, 7)},
+                                              .flags = pick(pair, 4) ? 0 : TK_LIMIT_OBSERVE,
+                                              .cap = random_next(&pair->random)};
+        return nr;
 }
 
 static int64_t random_amount(struct pair *pair) {
@@ -61,9 +78,12 @@ static enum tk_err put_meta(struct tk_store *store, unsigned n) {
 
 /* The same operation with the same data on both; what they answer must be the same. */
 static void one_op(struct pair *pair) {
-        const unsigned what = pick(pair, 9), n = pick(pair, 100);
+        const unsigned what = pick(pair, 10), n = pick(pair, 100);
         const struct tk_key key = random_key(pair);
         const struct tk_lease lease = random_lease(pair);
+        const struct tk_id subject = random_subject(pair);
+        struct tk_limit limits[4];
+        const unsigned limits_nr = random_limits(pair, limits);
         const int64_t amount = random_amount(pair), hour = (int64_t)pick(pair, 200) - 60;
         struct tk_entry entry = entry_of(pair->org, id_of(1 + n % 3), 1 + pick(pair, 400));
         struct tk_key seen[2] = {{.id = {{0}}}, {.id = {{0}}}};
@@ -88,6 +108,8 @@ static void one_op(struct pair *pair) {
                         err[i] = tk_store_lease_put(store, &lease);
                 else if (what == 7)
                         err[i] = tk_store_lease_drop(store, &lease);
+                else if (what == 8)
+                        err[i] = tk_store_limits_put(store, subject, limits, limits_nr);
                 else
                         err[i] = put_meta(store, n);
         }
@@ -141,6 +163,14 @@ static void add_id(struct text *text, struct tk_id id) {
         add(text, " %s", out);
 }
 
+static void add_limits(struct text *text, const struct tk_limit *limits, unsigned limits_nr) {
+        for (unsigned i = 0; i < limits_nr; i++)
+                add(text, " %d %u %llu %d/%d/%d", (int)limits[i].meter, limits[i].flags,
+                    (unsigned long long)limits[i].cap, (int)limits[i].window.kind, limits[i].window.days,
+                    limits[i].window.anchor_day);
+        add(text, "\n");
+}
+
 static bool add_key(const struct tk_key *key, void *ctx) {
         struct text *text = ctx;
         add(text, "key");
@@ -149,11 +179,7 @@ static bool add_key(const struct tk_key *key, void *ctx) {
         add(text, " %s %s %d %d %d %lld %lld %lld %lld", key->last6, key->description, (int)key->kind,
             (int)key->privacy, (int)key->period, (long long)key->created_ms, (long long)key->expires_ms,
             (long long)key->last_used_ms, (long long)key->revoked_ms);
-        for (unsigned i = 0; i < key->limits_nr; i++)
-                add(text, " %d %llu %d/%d/%d", (int)key->limits[i].meter,
-                    (unsigned long long)key->limits[i].cap, (int)key->limits[i].window.kind,
-                    key->limits[i].window.days, key->limits[i].window.anchor_day);
-        add(text, "\n");
+        add_limits(text, key->limits, key->limits_nr);
         return true;
 }
 
@@ -201,6 +227,27 @@ static void add_usage(struct text *text, struct tk_reader *reader) {
                         }
 }
 
+static void add_groups(struct text *text, struct tk_reader *reader, struct tk_id org) {
+        for (unsigned n = 0; n < 5; n++) {
+                const struct tk_id id = n ? id_of(9099 + n) : org;
+                const enum tk_group group = n ? TK_GROUP_WORKSPACE : TK_GROUP_ORG;
+                struct tk_limit limits[TK_KEY_LIMITS_MAX];
+                unsigned nr;
+                add(text, "limits %d", (int)tk_reader_limits(reader, id, limits, &nr));
+                add_limits(text, limits, nr);
+                for (int64_t from = -75; from < 150; from += 15) {
+                        const int64_t ends[] = {from + 7, from + 70, INT64_MAX};
+                        for (int i = 0; i < 3; i++) {
+                                int64_t sum = 0;
+                                enum tk_err err = tk_reader_usage_sum_group(reader, group, id, TK_METER_USD,
+                                                                            from < -70 ? INT64_MIN : from,
+                                                                            ends[i], &sum);
+                                add(text, "%d %lld\n", (int)err, (long long)sum);
+                        }
+                }
+        }
+}
+
 static void add_all(struct text *text, struct tk_reader *reader, struct tk_id org) {
         const struct tk_id none = {{0}};
         struct lease_sum leases = {0};
@@ -230,6 +277,7 @@ static void add_all(struct text *text, struct tk_reader *reader, struct tk_id or
                 add(text, " %s\n", value);
         }
         add_usage(text, reader);
+        add_groups(text, reader, org);
 }
 
 static void compare(struct pair *pair) {

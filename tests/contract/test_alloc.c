@@ -88,6 +88,8 @@ static enum tk_err write_batch(struct tk_store *store, unsigned base) {
                 if (!err)
                         err = tk_store_lease_put(store, &lease);
                 if (!err)
+                        err = tk_store_limits_put(store, id_of(50000 + base + i), key.limits, key.limits_nr);
+                if (!err)
                         err = tk_store_meta_put(store, name, TK_STR("value"));
         }
         if (!err)
@@ -122,6 +124,8 @@ static void check(struct tk_store *store, unsigned batches) {
         const struct tk_id none = {{0}};
         struct tk_reader *reader = reader_must_open(store);
         struct seen seen = {0};
+        struct tk_limit limits[TK_KEY_LIMITS_MAX];
+        unsigned limits_nr;
         int64_t changes;
         assert_ok(tk_reader_key_list(reader, tk_store_org(store), 0, none, UINT32_MAX, count_key, &seen));
         assert_ok(tk_reader_entry_list(reader, tk_store_org(store), none, UINT32_MAX, count_entry, &seen));
@@ -130,11 +134,15 @@ static void check(struct tk_store *store, unsigned batches) {
         assert_int_equal(seen.keys, batches * SUBJECTS);
         assert_int_equal(seen.entries, batches * SUBJECTS);
         assert_int_equal(seen.leases, batches * SUBJECTS);
-        assert_int_equal(changes, batches * SUBJECTS * 2);
+        assert_int_equal(changes, batches * SUBJECTS * 3);
         for (unsigned batch = 0; batch < 2; batch++)
-                for (unsigned i = 1; i <= SUBJECTS; i++)
+                for (unsigned i = 1; i <= SUBJECTS; i++) {
                         assert_int_equal(usage_of(reader, id_of(batch * 1000 + i), TK_METER_USD),
                                          batch < batches ? 21 : 0);
+                        assert_ok(tk_reader_limits(reader, id_of(50000 + batch * 1000 + i), limits,
+                                                   &limits_nr));
+                        assert_int_equal(limits_nr, batch < batches ? 2 : 0);
+                }
         tk_reader_close(&reader);
 }
 

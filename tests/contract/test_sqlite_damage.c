@@ -37,6 +37,8 @@ static void fill(const char *url) {
                 for (int64_t hour = 0; hour < 60; hour += 7)
                         assert_ok(tk_store_usage_add(store, key.id, TK_METER_USD, hour, 9));
         }
+        const struct tk_key limited = key_of(tk_store_org(store), 1);
+        assert_ok(tk_store_limits_put(store, limited.org, limited.limits, limited.limits_nr));
         assert_ok(tk_store_meta_put(store, "name", TK_STR("value")));
         assert_ok(tk_store_commit(store));
         tk_store_close(&store);
@@ -68,10 +70,12 @@ static bool any_change(int64_t seq, struct tk_id key, void *ctx) {
 }
 
 /* Reads what is about key 2 in each way. */
-enum what { KEY, KEYS, ENTRIES, LEASES, USAGE, TOTAL, CHANGES, WHAT_NR };
+enum what { KEY, KEYS, ENTRIES, LEASES, USAGE, TOTAL, GROUP, GROUP_TOTAL, LIMITS, CHANGES, WHAT_NR };
 
 static enum tk_err read_one(struct tk_store *store, struct tk_reader *reader, enum what what) {
         const struct tk_id none = {{0}}, org = tk_store_org(store);
+        struct tk_limit limits[TK_KEY_LIMITS_MAX];
+        unsigned limits_nr;
         struct tk_key key;
         int64_t sum;
         switch (what) {
@@ -87,6 +91,13 @@ static enum tk_err read_one(struct tk_store *store, struct tk_reader *reader, en
                 return tk_reader_usage_sum(reader, id_of(2), TK_METER_USD, 1, 59, &sum);
         case TOTAL:
                 return tk_reader_usage_sum(reader, id_of(2), TK_METER_USD, INT64_MIN, INT64_MAX, &sum);
+        case GROUP:
+                return tk_reader_usage_sum_group(reader, TK_GROUP_ORG, org, TK_METER_USD, 1, 59, &sum);
+        case GROUP_TOTAL:
+                return tk_reader_usage_sum_group(reader, TK_GROUP_ORG, org, TK_METER_USD, INT64_MIN,
+                                                 INT64_MAX, &sum);
+        case LIMITS:
+                return tk_reader_limits(reader, org, limits, &limits_nr);
         case CHANGES:
                 return tk_reader_changes(reader, 0, any_change, NULL);
         case WHAT_NR:
@@ -98,6 +109,7 @@ static enum tk_err read_one(struct tk_store *store, struct tk_reader *reader, en
 
 #define ONE(what) (1u << (what))
 #define KEY_2     "UPDATE api_key SET "
+#define LIMIT     (ONE(KEY) | ONE(KEYS) | ONE(LIMITS))
 #define WHERE_2   " WHERE last6 = '000002'"
 
 static const struct {
@@ -122,30 +134,33 @@ static const struct {
         {KEY_2 "scopes = "
                "x'FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF'" WHERE_2,
          ONE(KEY) | ONE(KEYS)},
-        {"UPDATE key_limit SET cap = 'lots' WHERE ordinal = 0", ONE(KEY) | ONE(KEYS)},
-        {"UPDATE key_limit SET cap = '-1'", ONE(KEY) | ONE(KEYS)},
-        {"UPDATE key_limit SET cap = '99999999999999999999999999'", ONE(KEY) | ONE(KEYS)},
-        {"UPDATE key_limit SET meter = 200", ONE(KEY) | ONE(KEYS)},
-        {"UPDATE key_limit SET window_days = 65536", ONE(KEY) | ONE(KEYS)},
-        {"UPDATE key_limit SET window_anchor = 2147483648", ONE(KEY) | ONE(KEYS)},
-        {"UPDATE key_limit SET window_kind = 3", ONE(KEY) | ONE(KEYS)},
+        {"UPDATE subject_limit SET cap = 'lots' WHERE ordinal = 0", LIMIT},
+        {"UPDATE subject_limit SET cap = '-1'", LIMIT},
+        {"UPDATE subject_limit SET cap = '99999999999999999999999999'", LIMIT},
+        {"UPDATE subject_limit SET meter = 200", LIMIT},
+        {"UPDATE subject_limit SET window_days = 65536", LIMIT},
+        {"UPDATE subject_limit SET window_anchor = 2147483648", LIMIT},
+        {"UPDATE subject_limit SET window_kind = 3", LIMIT},
+        {"UPDATE subject_limit SET flags = 4", LIMIT},
+        {"UPDATE subject_limit SET flags = 1 WHERE ordinal = 0", LIMIT}, /* money */
+        {"UPDATE subject_limit SET flags = -1 WHERE subject = (SELECT id FROM org)", ONE(LIMITS)},
         {"WITH RECURSIVE n (i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 20) INSERT INTO "
-         "key_limit SELECT id, i, 0, 7, i, 0, '1' FROM n JOIN api_key",
+         "subject_limit SELECT id, i, 0, 7, i, 0, 0, '1' FROM n JOIN api_key",
          ONE(KEY) | ONE(KEYS)},
         {"DROP TRIGGER entry_is_final; UPDATE entry SET due_usd = -1", ONE(ENTRIES)},
         {"DROP TRIGGER entry_is_final; UPDATE entry SET overrun_tokens = -1", ONE(ENTRIES)},
         {"DROP TRIGGER entry_is_final; UPDATE entry SET model = hex(zeroblob(65))", ONE(ENTRIES)},
-        {"DROP TRIGGER entry_is_final; UPDATE entry SET flags = 16", ONE(ENTRIES)},
+        {"DROP TRIGGER entry_is_final; UPDATE entry SET flags = 32", ONE(ENTRIES)},
         {"DROP TRIGGER entry_is_final; UPDATE entry SET input_tokens = 9223372036854775807", ONE(ENTRIES)},
         {"DROP TRIGGER entry_is_final; UPDATE entry SET subject = x''", ONE(ENTRIES)},
         {"DROP TRIGGER entry_is_final; UPDATE entry SET posted_at_ms = 9223372036854775807", ONE(ENTRIES)},
         {"UPDATE lease SET bound = -1", ONE(LEASES)},
         {"UPDATE lease SET window_kind = 200", ONE(LEASES)},
         {"UPDATE lease SET subject = CAST(subject || x'00' AS BLOB)", ONE(LEASES)},
-        {"UPDATE usage SET usd = -1 WHERE span > 0", ONE(USAGE)},
-        {"UPDATE usage SET usd = -1 WHERE span = 0", ONE(TOTAL)},
-        {"UPDATE change SET key = x'00'", ONE(CHANGES)},
-        {"UPDATE change SET key = zeroblob(16)", ONE(CHANGES)},
+        {"UPDATE usage SET usd = -1 WHERE span > 0", ONE(USAGE) | ONE(GROUP)},
+        {"UPDATE usage SET usd = -1 WHERE span = 0", ONE(TOTAL) | ONE(GROUP_TOTAL)},
+        {"UPDATE change SET subject = x'00'", ONE(CHANGES)},
+        {"UPDATE change SET subject = zeroblob(16)", ONE(CHANGES)},
 };
 
 /* Writing goes on beside the damage, also in a batch that met it. */

@@ -23,10 +23,17 @@ static unsigned faults; /* seen by the running test */
 
 /* ---- batches: number b is about the ids b * 1000 + 1 .. b * 1000 + SUBJECTS ---- */
 
+/* Each in a workspace of its own, which has the limits of the key once more. */
+static struct tk_key batch_key(struct tk_store *store, unsigned batch, unsigned i) {
+        struct tk_key key = key_of(tk_store_org(store), batch * 1000 + i);
+        key.workspace = id_of(100000 + batch * 1000 + i);
+        return key;
+}
+
 static enum tk_err fill_batch(struct tk_store *store, unsigned batch) {
         enum tk_err err = TK_OK;
         for (unsigned i = 1; i <= SUBJECTS && !err; i++) {
-                struct tk_key key = key_of(tk_store_org(store), batch * 1000 + i), seen;
+                struct tk_key key = batch_key(store, batch, i), seen;
                 struct tk_entry entry = entry_of(tk_store_org(store), key.id, batch * 1000 + i);
                 struct tk_lease lease = lease_of(key.id, 5);
                 err = tk_store_key_insert(store, &key);
@@ -43,6 +50,8 @@ static enum tk_err fill_batch(struct tk_store *store, unsigned batch) {
                         err = tk_store_mark_keep(store);
                 if (!err)
                         err = tk_store_lease_put(store, &lease);
+                if (!err)
+                        err = tk_store_limits_put(store, key.workspace, key.limits, key.limits_nr);
                 if (!err)
                         err = tk_store_key_get(store, key.id, &seen);
         }
@@ -88,12 +97,20 @@ static bool has_batch(struct tk_store *store, struct tk_reader *reader, unsigned
         unsigned there = 0;
         for (unsigned i = 1; i <= SUBJECTS; i++) {
                 struct seen seen = {0};
-                struct tk_key key, want = key_of(tk_store_org(store), batch * 1000 + i);
+                struct tk_key key, want = batch_key(store, batch, i);
+                struct tk_limit limits[TK_KEY_LIMITS_MAX];
+                unsigned limits_nr;
+                int64_t sum;
                 enum tk_err err = tk_reader_key_by_id(reader, want.id, &key);
                 assert_true(err == TK_OK || err == TK_E_NOT_FOUND);
                 assert_int_equal(tk_reader_key_by_digest(reader, want.digest, &key), err);
                 assert_true(err || key_same(&key, &want));
                 assert_int_equal(usage_of(reader, want.id, TK_METER_USD), err ? 0 : 7);
+                assert_ok(tk_reader_usage_sum_group(reader, TK_GROUP_WORKSPACE, want.workspace, TK_METER_USD,
+                                                    INT64_MIN, INT64_MAX, &sum));
+                assert_int_equal(sum, err ? 0 : 7);
+                assert_ok(tk_reader_limits(reader, want.workspace, limits, &limits_nr));
+                assert_int_equal(limits_nr, err ? 0 : want.limits_nr);
                 assert_ok(tk_reader_entry_list(reader, tk_store_org(store), want.id, 5, count_entry, &seen));
                 assert_int_equal(seen.entries, err ? 0 : 1);
                 there += !err;
@@ -119,7 +136,7 @@ static void check_batches(struct tk_store *store, unsigned mask) {
         assert_int_equal(seen.keys, batches * SUBJECTS);
         assert_int_equal(seen.leases, batches * SUBJECTS);
         assert_ok(tk_reader_change_last(reader, &changes));
-        assert_true(changes >= 2 * batches * SUBJECTS);
+        assert_true(changes >= 3 * batches * SUBJECTS);
         tk_reader_close(&reader);
 }
 
@@ -345,6 +362,8 @@ static void test_close_loses_nothing(void **state) {
 static enum tk_err read_all(struct tk_store *store, struct tk_reader *reader, struct seen *seen) {
         const struct tk_id none = {{0}};
         struct tk_key key, want = key_of(tk_store_org(store), 3);
+        struct tk_limit limits[TK_KEY_LIMITS_MAX];
+        unsigned limits_nr;
         int64_t number;
         enum tk_err err = tk_reader_key_by_digest(reader, want.digest, &key);
         if (!err)
@@ -355,6 +374,11 @@ static enum tk_err read_all(struct tk_store *store, struct tk_reader *reader, st
                 err = tk_reader_lease_list(reader, count_lease, seen);
         if (!err)
                 err = tk_reader_usage_sum(reader, want.id, TK_METER_USD, 0, 100, &number);
+        if (!err)
+                err = tk_reader_usage_sum_group(reader, TK_GROUP_ORG, tk_store_org(store), TK_METER_USD, 0,
+                                                100, &number);
+        if (!err)
+                err = tk_reader_limits(reader, id_of(100003), limits, &limits_nr);
         return err ? err : tk_reader_change_last(reader, &number);
 }
 

@@ -48,16 +48,22 @@ CREATE TABLE api_key (
 -- keys are not in it, and expired ones are passed over without reading their rows.
 CREATE INDEX api_key_by_age ON api_key (org, created_ms, id, expires_ms) WHERE revoked_ms = 0;
 
--- cap is decimal text in the units that people use ("5", "0.01"), because it may exceed 63 bits.
-CREATE TABLE key_limit (
-        key BLOB NOT NULL REFERENCES api_key (id),
+-- What an organisation or workspace used is the sum over all of its keys, also the revoked ones.
+CREATE INDEX api_key_by_org ON api_key (org);
+CREATE INDEX api_key_by_workspace ON api_key (workspace);
+
+-- The limits of a key, workspace or organisation. cap is decimal text in the units that people use
+-- ("5", "0.01"), because it may exceed 63 bits. flags are those of core/limit.h.
+CREATE TABLE subject_limit (
+        subject BLOB NOT NULL CHECK (length(subject) = 16),
         ordinal INTEGER NOT NULL,
         meter INTEGER NOT NULL,
         window_kind INTEGER NOT NULL,
         window_days INTEGER NOT NULL,
         window_anchor INTEGER NOT NULL,
+        flags INTEGER NOT NULL,
         cap TEXT NOT NULL,
-        PRIMARY KEY (key, ordinal)
+        PRIMARY KEY (subject, ordinal)
 ) STRICT, WITHOUT ROWID;
 
 -- What a subject used, at three spans: 0 the total (number 0), 1 the days, 2 the hours, both numbered from
@@ -118,8 +124,8 @@ CREATE TABLE lease (
         PRIMARY KEY (subject, meter, window_kind, window_days, window_anchor, number)
 ) STRICT, WITHOUT ROWID;
 
--- Which key changed, in the order of the commits; AUTOINCREMENT, so that no number is ever used twice.
+-- Which key, workspace or organisation changed, in the order of the commits; AUTOINCREMENT, so that no number is ever used twice.
 CREATE TABLE change (
         seq INTEGER PRIMARY KEY AUTOINCREMENT,
-        key BLOB NOT NULL
+        subject BLOB NOT NULL
 ) STRICT;
