@@ -120,10 +120,8 @@ static void run_done(struct tk_mail *mail) {
         job->done(job);
 }
 
-static void settle(struct tk_job *job) {
+static void end(struct tk_job *job) {
         struct tk_worker *worker = job->worker;
-        if (job->settled)
-                job->settled(job);
         if (!worker) {
                 job->done(job);
                 return;
@@ -132,10 +130,28 @@ static void settle(struct tk_job *job) {
         tk_worker_mail(worker, &job->mail);
 }
 
-/* Ends the jobs of the batch; after a store's fault only the requests end, the debts stay in order. */
+/* Those of one kind, in order. */
+static void settle(struct tk_job *job, bool debts) {
+        for (; job; job = job->next)
+                if (job->must_land == debts && job->settled)
+                        job->settled(job);
+}
+
+/*
+ * Ends the jobs of the batch; after a store's fault only the requests end, the debts stay in order. Debts are
+ * settled first: the whole batch is in the store by now, and a request that reads the store must not find
+ * there what still counts as under way.
+ */
 static void settle_batch(struct tk_writer *writer, enum tk_err fault) {
         struct tk_job *job = writer->batch, *kept = NULL, **tail = &kept;
         unsigned ended = 0;
+        if (fault == TK_OK)
+                settle(job, true);
+        else
+                for (struct tk_job *j = job; j; j = j->next)
+                        if (!j->must_land)
+                                j->err = fault;
+        settle(job, false);
         while (job) {
                 struct tk_job *next = job->next;
                 job->next = NULL;
@@ -143,10 +159,8 @@ static void settle_batch(struct tk_writer *writer, enum tk_err fault) {
                         *tail = job;
                         tail = &job->next;
                 } else {
-                        if (fault != TK_OK)
-                                job->err = fault;
                         ended++;
-                        settle(job);
+                        end(job);
                 }
                 job = next;
         }

@@ -2,10 +2,11 @@
  *
  * writer: the one thread that changes the store, many jobs to a transaction (group commit).
  *
- *   push -> queue -> [begin, apply each, commit] -> settled each, in order -> done, on its worker
+ *   push -> queue -> [begin, apply each, commit] -> settled each -> done each, on its worker, in order
  *
  * apply() runs inside the batch; settled() runs on the writer's thread after the commit and before
- * the next batch begins, so it sees the store exactly as of its own batch, with no later post in it;
+ * the next batch begins, so it sees the store exactly as of its own batch; the debts of a batch are settled
+ * before its requests, so none of them finds a post in the store that still counts as under way;
  * done() is mailed to the worker that pushed (or runs here when there is none).
  *
  * A job is either a request, which is told when the store failed, or a debt (`must_land`: a post),
