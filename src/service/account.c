@@ -1,23 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The arithmetic of one account. No I/O but the reader that a load is given; no clock; no thread.
+ * The arithmetic of one account: what fits, what is lent, what is taken and settled. No I/O, no clock, no
+ * thread. How its counters come out of the store is account_load.c.
  */
 #include "service/account.h"
 
-#include "rt/log.h"
+#include "core/time.h"
 #include "service/ticket.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-bool tk_counter_is_durable(const struct tk_counter *counter) {
-        switch (counter->limit.window.kind) {
-        case TK_WINDOW_SECOND:
-        case TK_WINDOW_MINUTE:
-                return false;
-        default:
-                return true;
-        }
+static bool is_short(enum tk_window_kind kind) {
+        return kind == TK_WINDOW_SECOND || kind == TK_WINDOW_MINUTE || kind == TK_WINDOW_FLIGHT;
+}
+
+bool tk_counter_is_stored(const struct tk_counter *counter) {
+        return !is_short(counter->limit.window.kind);
+}
+
+bool tk_counter_is_leased(const struct tk_counter *counter) {
+        return tk_counter_is_stored(counter) && counter->limit.flags == 0;
 }
 
 static void assert_slot(const struct tk_slot *slot) {
@@ -44,12 +46,19 @@ static struct tk_slot *slot_of(struct tk_counter *counter, int64_t at_s) {
         return NULL;
 }
 
-/* Windows that live in memory turn by themselves: what was before the process began is nothing. */
-static void turn_in_memory(struct tk_counter *counter, int64_t at_s) {
+static const struct tk_slot *slot_get(const struct tk_counter *counter, int64_t at_s) {
+        return slot_of((struct tk_counter *)(uintptr_t)counter, at_s);
+}
+
+/*
+ * A counter that is not lent anything turns by itself: everything that it counts went through this process
+ * since it was loaded. A leased one is loaded again instead, because the store may know of the new window.
+ */
+static void turn(struct tk_counter *counter, int64_t at_s) {
         int64_t number = tk_window_number(counter->limit.window, at_s);
-        if (tk_counter_is_durable(counter) || (counter->now.valid && number <= counter->now.number))
+        if (tk_counter_is_leased(counter) || !counter->now.valid || number <= counter->now.number)
                 return;
-        counter->before = counter->now;
+        counter->before = number == counter->now.number + 1 ? counter->now : (struct tk_slot){0};
         counter->now = (struct tk_slot){.valid = true, .number = number, .bound = INT64_MAX};
 }
 
@@ -57,17 +66,66 @@ static int64_t min64(int64_t a, int64_t b) {
         return a < b ? a : b;
 }
 
+static int64_t add_capped(int64_t a, int64_t b) {
+        int64_t sum;
+        return __builtin_add_overflow(a, b, &sum) ? INT64_MAX : sum;
+}
+
+/* What counts against the cap at this time; for a rate the window before weighs in, and whatever it still
+ * holds. */
+static struct tk_count count_at(const struct tk_counter *counter, const struct tk_slot *slot, int64_t at_ms) {
+        const struct tk_slot *before = &counter->before;
+        struct tk_count count = slot->count;
+        if (!(counter->limit.flags & TK_LIMIT_SLIDING) || slot == before || !before->valid ||
+            before->number != slot->number - 1)
+                return count;
+        int64_t start = tk_window_start_s(counter->limit.window, slot->number) * 1000;
+        int64_t length = tk_window_end_s(counter->limit.window, slot->number) * 1000 - start;
+        int64_t into = at_ms - start;
+        if (into < 0)
+                into = 0; /* a clock that stepped back */
+        if (into > length)
+                into = length;
+        count.posted = tk_limit_slide(before->count.posted, slot->count.posted, into, length);
+        count.held = add_capped(slot->count.held, before->count.held);
+        return count;
+}
+
 /* Narrows what is given by what is left on this counter; false: not even the least fits. */
 static bool narrow(struct tk_want *want, const struct tk_counter *counter, const struct tk_slot *slot) {
         enum tk_meter meter = counter->limit.meter;
+        struct tk_count count = count_at(counter, slot, want->at_ms);
         if (want->extends && want->most.of[meter] == 0)
                 return true;
-        if (!tk_limit_admits(counter->limit.cap, &slot->count, want->least.of[meter]))
+        bool fits = tk_limit_admits(counter->limit.cap, &count, want->least.of[meter]);
+        if (counter->limit.flags & TK_LIMIT_OBSERVE) {
+                want->observed = want->observed || !fits;
+                return true;
+        }
+        if (!fits)
                 return false;
-        int64_t left = tk_limit_left(counter->limit.cap, &slot->count);
+        int64_t left = tk_limit_left(counter->limit.cap, &count);
         want->given.of[meter] = min64(want->given.of[meter], left);
         want->left.of[meter] = min64(want->left.of[meter], left);
         return true;
+}
+
+enum tk_try tk_account_check(struct tk_account *account, struct tk_want *want, unsigned *index) {
+        tk_account_assert(account);
+        if (!account->loaded)
+                return TK_TRY_NEEDS_LOAD;
+        for (unsigned i = 0; i < account->counters_nr; i++) {
+                struct tk_counter *counter = &account->counters[i];
+                turn(counter, want->at_s);
+                const struct tk_slot *slot = slot_of(counter, want->at_s);
+                if (!slot)
+                        return TK_TRY_NEEDS_LOAD;
+                if (!narrow(want, counter, slot)) {
+                        *index = i;
+                        return TK_TRY_REFUSED;
+                }
+        }
+        return TK_TRY_OK;
 }
 
 static bool is_lent(const struct tk_slot *slot, int64_t more) {
@@ -75,38 +133,40 @@ static bool is_lent(const struct tk_slot *slot, int64_t more) {
         return more <= 0 || (used <= slot->bound && more <= slot->bound - used);
 }
 
-enum tk_try tk_account_try(struct tk_account *account, struct tk_want *want) {
-        tk_account_assert(account);
-        if (!account->loaded)
-                return TK_TRY_NEEDS_LOAD;
-        want->given = want->most;
-        for (int m = 0; m < TK_METER_NR; m++)
-                want->left.of[m] = INT64_MAX;
+enum tk_try tk_account_lent(const struct tk_account *account, const struct tk_want *want) {
+        tk_lock_assert_held(&account->lock);
         for (unsigned i = 0; i < account->counters_nr; i++) {
-                struct tk_counter *counter = &account->counters[i];
-                turn_in_memory(counter, want->at_s);
-                const struct tk_slot *slot = slot_of(counter, want->at_s);
-                if (!slot)
-                        return TK_TRY_NEEDS_LOAD;
-                if (!narrow(want, counter, slot)) {
-                        want->refused_by = i;
-                        return TK_TRY_REFUSED;
-                }
-        }
-        for (unsigned i = 0; i < account->counters_nr; i++) {
-                struct tk_counter *counter = &account->counters[i];
-                if (!is_lent(slot_of(counter, want->at_s), want->given.of[counter->limit.meter]))
+                const struct tk_counter *counter = &account->counters[i];
+                if (tk_counter_is_leased(counter) &&
+                    !is_lent(slot_get(counter, want->at_s), want->given.of[counter->limit.meter]))
                         return TK_TRY_NEEDS_LEASE;
         }
+        return TK_TRY_OK;
+}
+
+void tk_account_take(struct tk_account *account, const struct tk_want *want) {
         for (unsigned i = 0; i < account->counters_nr; i++) {
                 struct tk_counter *counter = &account->counters[i];
-                slot_of(counter, want->at_s)->count.held += want->given.of[counter->limit.meter];
+                struct tk_count *count = &slot_of(counter, want->at_s)->count;
+                count->held = add_capped(count->held, want->given.of[counter->limit.meter]);
         }
-        for (int m = 0; m < TK_METER_NR; m++)
-                if (want->left.of[m] != INT64_MAX)
-                        want->left.of[m] -= want->given.of[m];
         tk_account_assert(account);
-        return TK_TRY_TAKEN;
+}
+
+struct tk_refusal tk_account_refusal(const struct tk_account *account, unsigned index,
+                                     const struct tk_want *want) {
+        MUST(index < account->counters_nr);
+        const struct tk_counter *counter = &account->counters[index];
+        const struct tk_slot *slot = slot_get(counter, want->at_s);
+        struct tk_count count = count_at(counter, slot, want->at_ms);
+        return (struct tk_refusal){.meter = counter->limit.meter,
+                                   .subject = account->id,
+                                   .subject_kind = account->kind,
+                                   .window = counter->limit.window,
+                                   .cap = counter->limit.cap,
+                                   .posted = count.posted,
+                                   .held = count.held,
+                                   .turns_s = tk_window_end_s(counter->limit.window, slot->number)};
 }
 
 void tk_account_settle(struct tk_account *account, int64_t at_s, const struct tk_amounts *held,
@@ -118,7 +178,9 @@ void tk_account_settle(struct tk_account *account, int64_t at_s, const struct tk
                 if (!slot)
                         continue; /* a window that is long over: the store still gets the post */
                 slot->count.held -= held->of[counter->limit.meter];
-                slot->count.posted += due->of[counter->limit.meter]; /* due <= held: cannot overflow */
+                /* What was in flight has landed. Everything else stays used. */
+                if (counter->limit.window.kind != TK_WINDOW_FLIGHT)
+                        slot->count.posted = add_capped(slot->count.posted, due->of[counter->limit.meter]);
         }
         tk_account_assert(account);
 }
@@ -140,7 +202,7 @@ bool tk_account_lease_next(struct tk_account *account, const struct tk_want *wan
                 struct tk_counter *counter = &account->counters[i];
                 struct tk_slot *slot = slot_of(counter, want->at_s);
                 int64_t more = want->given.of[counter->limit.meter];
-                if (!slot || slot->asking || is_lent(slot, more))
+                if (!tk_counter_is_leased(counter) || !slot || slot->asking || is_lent(slot, more))
                         continue;
                 slot->asking = true;
                 *lease = (struct tk_lease){.subject = account->id,
@@ -169,134 +231,4 @@ void tk_account_leased(struct tk_account *account, const struct tk_lease *lease,
                                 slots[s]->bound = lease->bound;
                 }
         }
-}
-
-/* ---- loading ---- */
-
-static bool in_window(struct tk_window_spec spec, int64_t number, int64_t at_s) {
-        return tk_window_number(spec, at_s) == number;
-}
-
-static enum tk_err add_posting(const struct tk_account *account, const struct tk_limit *limit, int64_t number,
-                               int64_t *posted) {
-        for (const struct tk_ticket *t = account->posting; t; t = t->next)
-                if (in_window(limit->window, number, t->hold.at_s) &&
-                    __builtin_add_overflow(*posted, t->hold.due.of[limit->meter], posted))
-                        return TK_E_OVERFLOW;
-        return TK_OK;
-}
-
-static int64_t live_held(const struct tk_account *account, const struct tk_limit *limit, int64_t number) {
-        int64_t held = 0;
-        for (const struct tk_ticket *t = account->live; t; t = t->next)
-                if (in_window(limit->window, number, t->hold.at_s) &&
-                    __builtin_add_overflow(held, t->hold.held.of[limit->meter], &held))
-                        return INT64_MAX / 2; /* cannot be: each was admitted under a cap; count it as full */
-        return held;
-}
-
-static int64_t doubt_of(const struct tk_service *service, struct tk_id subject, const struct tk_limit *limit,
-                        int64_t number, int64_t *bound) {
-        for (size_t i = 0; i < service->doubts_nr; i++) {
-                const struct tk_doubt *d = &service->doubts[i];
-                if (tk_id_eq(d->lease.subject, subject) && d->lease.meter == limit->meter &&
-                    tk_window_spec_eq(d->lease.window, limit->window) && d->lease.number == number) {
-                        *bound = d->lease.bound;
-                        return d->amount;
-                }
-        }
-        return 0;
-}
-
-static enum tk_err load_slot(const struct tk_account *account, const struct tk_service *service,
-                             struct tk_reader *reader, const struct tk_limit *limit, int64_t number,
-                             struct tk_slot *out) {
-        struct tk_slot slot = {.valid = true, .number = number};
-        int64_t from, to, doubt;
-        enum tk_err err;
-        tk_window_hours(limit->window, number, &from, &to);
-        err = tk_reader_usage_sum(reader, account->id, limit->meter, from, to, &slot.count.posted);
-        if (err == TK_OK)
-                err = add_posting(account, limit, number, &slot.count.posted);
-        if (err != TK_OK)
-                return err;
-        doubt = doubt_of(service, account->id, limit, number, &slot.bound);
-        if (__builtin_add_overflow(slot.count.posted, doubt, &slot.count.posted))
-                return TK_E_OVERFLOW;
-        slot.doubt = doubt;
-        slot.count.held = live_held(account, limit, number);
-        *out = slot;
-        return TK_OK;
-}
-
-/* What is lent already stays lent: the row on disk still says so. */
-static void keep_bound(const struct tk_account *account, const struct tk_limit *limit, struct tk_slot *slot) {
-        for (unsigned i = 0; i < account->counters_nr; i++) {
-                const struct tk_counter *old = &account->counters[i];
-                const struct tk_slot *slots[] = {&old->now, &old->before};
-                if (old->limit.meter != limit->meter || !tk_window_spec_eq(old->limit.window, limit->window))
-                        continue;
-                for (int s = 0; s < 2; s++)
-                        if (slots[s]->valid && slots[s]->number == slot->number) {
-                                slot->asking = slots[s]->asking;
-                                if (slots[s]->bound > slot->bound)
-                                        slot->bound = slots[s]->bound;
-                        }
-        }
-}
-
-/* The earliest other window in which a ticket is still live, or now's number when there is none. */
-static int64_t number_before(const struct tk_account *account, const struct tk_limit *limit, int64_t number) {
-        int64_t found = number;
-        for (const struct tk_ticket *t = account->live; t; t = t->next) {
-                int64_t n = tk_window_number(limit->window, t->hold.at_s);
-                if (n < number && (found == number || n > found))
-                        found = n;
-        }
-        return found;
-}
-
-static enum tk_err load_counter(const struct tk_account *account, const struct tk_service *service,
-                                struct tk_reader *reader, int64_t now_s, struct tk_counter *counter) {
-        const struct tk_limit *limit = &counter->limit;
-        int64_t number = tk_window_number(limit->window, now_s);
-        enum tk_err err;
-        if (!tk_counter_is_durable(counter)) {
-                counter->now = (struct tk_slot){.valid = true, .number = number, .bound = INT64_MAX};
-                counter->now.count.held = live_held(account, limit, number);
-                return TK_OK;
-        }
-        if ((err = load_slot(account, service, reader, limit, number, &counter->now)) != TK_OK)
-                return err;
-        keep_bound(account, limit, &counter->now);
-        int64_t before = number_before(account, limit, number);
-        if (before == number)
-                return TK_OK;
-        if ((err = load_slot(account, service, reader, limit, before, &counter->before)) != TK_OK)
-                return err;
-        keep_bound(account, limit, &counter->before);
-        return TK_OK;
-}
-
-enum tk_err tk_account_load(struct tk_account *account, const struct tk_service *service,
-                            struct tk_reader *reader, const struct tk_limit *limits, unsigned limits_nr,
-                            int64_t now_s) {
-        struct tk_counter *counters = limits_nr ? calloc(limits_nr, sizeof *counters) : NULL;
-        tk_account_assert(account);
-        if (limits_nr && !counters)
-                return TK_E_NO_MEMORY;
-        for (unsigned i = 0; i < limits_nr; i++) {
-                counters[i].limit = limits[i];
-                enum tk_err err = load_counter(account, service, reader, now_s, &counters[i]);
-                if (err != TK_OK) {
-                        free(counters);
-                        return err;
-                }
-        }
-        free(account->counters);
-        account->counters = counters;
-        account->counters_nr = limits_nr;
-        account->loaded = true;
-        tk_account_assert(account);
-        return TK_OK;
 }

@@ -1,22 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * account: what one key has spent and holds, in memory, against its limits.
+ * account: what one subject (a key, a workspace, an organisation) has spent and holds, in memory, against its
+ * limits.
  *
  * For each limit a counter; for each counter two slots: the current window and the one before it, so
- * that a stream that crosses midnight goes on in the window of its hold.
+ * that a stream that crosses midnight goes on in the window of its hold, and a rate can slide.
  *
  *   0 ......... posted ......... +held ........ bound ............ cap
  *   |--durable or in doubt--|--in memory only--|--lent, unused--|--not lent--|
  *
  * Invariants of a slot, checked by tk_account_assert():
  *   (1) posted >= 0, held >= 0, doubt >= 0; posted includes doubt
- *   (2) posted + held <= bound for a durable counter: nothing is held that is not lent, and
+ *   (2) posted + held <= bound for a leased counter: nothing is held that is not lent, and
  *       the lease that lends it is on disk. A crash therefore loses at most bound - posted.
  *   (3) held is the sum over the live tickets of that window
  *   (4) after a load: posted = the store's sum + the posts not yet stored + doubt
  * (2) may be broken by an edit that changes the limits under live holds; then nothing more is held.
  *
- * Windows of a minute or less are not durable: they live here only and have no lease.
+ * What kind of memory a counter needs follows from its limit:
+ *   leased    exact windows of an hour and longer: the store lends before anything is held
+ *   stored    also sliding windows of an hour and longer: read from the store at a load, never lent
+ *   in memory windows of a minute and shorter, and what is in flight: a restart begins them at nothing
+ * A limit that only observes is never leased: it refuses nothing, so nothing has to be certain.
  * Everything here runs under account->lock.
  */
 #ifndef TK_SERVICE_ACCOUNT_H
@@ -38,18 +43,24 @@ struct tk_counter {
         struct tk_slot now, before;
 };
 
+struct tk_ticket;
+struct tk_place;
+
 struct tk_account {
         struct tk_lock lock;
-        struct tk_id id; /* of the key; immutable */
+        struct tk_id id;           /* of the subject; immutable */
+        enum tk_subject_kind kind; /* immutable */
+        /* Immutable after it was put into the ring: organisation, workspace; both NULL but for keys. */
+        struct tk_account *parents[2];
 
         /* under lock */
         unsigned counters_nr;
         struct tk_counter *counters;
-        bool loaded;               /* the counters are those of the key's limits */
+        bool loaded;               /* the counters are those of the subject's limits */
         bool loading;              /* a load is under way */
-        struct tk_ticket *live;    /* every ticket with a pending hold */
-        struct tk_ticket *waiting; /* those that wait for a load or a lease, oldest first, by wait_next */
-        struct tk_ticket *posting; /* posted here, not yet in the store */
+        struct tk_place *live;     /* every ticket with a pending hold */
+        struct tk_place *posting;  /* posted here, not yet in the store */
+        struct tk_ticket *waiting; /* for a load or a lease of this account, oldest first, by wait_next */
 
         /* under the service's touched_lock */
         struct tk_account *touched_next;
@@ -62,34 +73,38 @@ struct tk_account {
         struct tk_snapshot *snapshot;
 };
 
-bool tk_counter_is_durable(const struct tk_counter *counter);
+bool tk_counter_is_leased(const struct tk_counter *counter);
+bool tk_counter_is_stored(const struct tk_counter *counter);
 void tk_account_assert(const struct tk_account *account);
 
-enum tk_try { TK_TRY_TAKEN, TK_TRY_REFUSED, TK_TRY_NEEDS_LOAD, TK_TRY_NEEDS_LEASE };
-
-/* What is to be held at a time, and what came of it. */
+/* What is to be held, and what came of it. */
 struct tk_want {
-        int64_t at_s;
-        bool extends; /* on top of a live hold: a meter of which nothing more is wanted is not asked */
+        int64_t at_s;  /* decides the windows */
+        int64_t at_ms; /* decides how far a rate has slid */
+        bool extends;  /* on top of a live hold: a meter of which nothing more is wanted is not asked */
         struct tk_amounts least, most;
         struct tk_amounts given; /* out: between least and most */
-        struct tk_amounts left;  /* out: still free after it, INT64_MAX where nothing limits */
-        unsigned refused_by;     /* out: index of the counter that refused */
+        struct tk_amounts left;  /* out: still free, INT64_MAX where nothing limits */
+        bool observed;           /* out: a limit that only observes is passed */
 };
 
-/* All limits or none. TAKEN: the slots hold want->given on top. Otherwise nothing changed. */
-enum tk_try tk_account_try(struct tk_account *account, struct tk_want *want);
+/*
+ * A hold asks every account that it touches, in this order, all of them locked:
+ *   check   narrows what is given to what fits; REFUSED by the counter *index
+ *   lent    is all of that lent already?
+ *   take    holds it
+ */
+enum tk_try { TK_TRY_OK, TK_TRY_REFUSED, TK_TRY_NEEDS_LOAD, TK_TRY_NEEDS_LEASE };
+enum tk_try tk_account_check(struct tk_account *account, struct tk_want *want, unsigned *index);
+enum tk_try tk_account_lent(const struct tk_account *account, const struct tk_want *want);
+void tk_account_take(struct tk_account *account, const struct tk_want *want);
+/* Why the counter refused. */
+struct tk_refusal tk_account_refusal(const struct tk_account *account, unsigned index,
+                                     const struct tk_want *want);
+
 /* Takes `held` off the slots of at_s and adds `due` to what they posted. */
 void tk_account_settle(struct tk_account *account, int64_t at_s, const struct tk_amounts *held,
                        const struct tk_amounts *due);
-/*
- * (Re)builds the counters for these limits at now_s and at each live ticket's time, from the reader (which
- * must see exactly what the posting list does not hold: the writer's thread, between two batches). On a fault
- * the counters that were are kept.
- */
-TK_CHECKED enum tk_err tk_account_load(struct tk_account *account, const struct tk_service *service,
-                                       struct tk_reader *reader, const struct tk_limit *limits,
-                                       unsigned limits_nr, int64_t now_s);
 /* The lease that the want lacks on some counter: fills *lease (bound = what to ask for) and marks the slot
  * as asking. False: none lacks one that is not under way already. */
 bool tk_account_lease_next(struct tk_account *account, const struct tk_want *want, struct tk_lease *lease);

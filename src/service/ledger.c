@@ -13,6 +13,7 @@
 
 #include "core/time.h"
 #include "rt/log.h"
+#include "service/account_load.h"
 #include "service/ledger_int.h"
 #include "service/ticket.h"
 
@@ -21,74 +22,127 @@
 #define LOADS_MAX 3
 #define DEPTH_MAX 100000 /* queued jobs; beyond it new money is refused rather than queued without end */
 
-/* ---- lists ---- */
+/* ---- places and lists ---- */
 
-static void link_to(struct tk_ticket *ticket, struct tk_ticket **head, enum tk_ticket_list on) {
+static void lock_all(struct tk_ticket *ticket) {
+        for (unsigned i = 0; i < ticket->places_nr; i++)
+                tk_lock(&ticket->places[i].account->lock);
+}
+
+static void unlock_all(struct tk_ticket *ticket) {
+        for (unsigned i = ticket->places_nr; i > 0; i--)
+                tk_unlock(&ticket->places[i - 1].account->lock);
+}
+
+static struct tk_account *key_account(const struct tk_ticket *ticket) {
+        return ticket->places[ticket->places_nr - 1].account;
+}
+
+static void link_all(struct tk_ticket *ticket, enum tk_ticket_list on) {
         MUST(ticket->on == TK_TICKET_NOWHERE);
-        ticket->next = *head;
-        ticket->link = head;
-        if (*head)
-                (*head)->link = &ticket->next;
-        *head = ticket;
+        for (unsigned i = 0; i < ticket->places_nr; i++) {
+                struct tk_place *place = &ticket->places[i];
+                struct tk_place **head =
+                        on == TK_TICKET_LIVE ? &place->account->live : &place->account->posting;
+                place->next = *head;
+                place->link = head;
+                if (*head)
+                        (*head)->link = &place->next;
+                *head = place;
+        }
         ticket->on = on;
 }
 
-static void unlink_from(struct tk_ticket *ticket, enum tk_ticket_list on) {
+static void unlink_all(struct tk_ticket *ticket, enum tk_ticket_list on) {
         MUST(ticket->on == on);
-        *ticket->link = ticket->next;
-        if (ticket->next)
-                ticket->next->link = ticket->link;
+        for (unsigned i = 0; i < ticket->places_nr; i++) {
+                struct tk_place *place = &ticket->places[i];
+                *place->link = place->next;
+                if (place->next)
+                        place->next->link = place->link;
+        }
         ticket->on = TK_TICKET_NOWHERE;
 }
 
-static void wait_in_line(struct tk_ticket *ticket) {
-        struct tk_ticket **tail = &ticket->account->waiting;
+static void settle_all(struct tk_ticket *ticket) {
+        for (unsigned i = 0; i < ticket->places_nr; i++)
+                tk_account_settle(ticket->places[i].account, ticket->hold.at_s, &ticket->hold.held,
+                                  &ticket->hold.due);
+}
+
+static void wait_in_line(struct tk_ticket *ticket, struct tk_account *account) {
+        struct tk_ticket **tail = &account->waiting;
+        tk_lock_assert_held(&account->lock);
         while (*tail)
                 tail = &(*tail)->wait_next;
         ticket->wait_next = NULL;
         *tail = ticket;
 }
 
-/* ---- deciding ---- */
+/* ---- deciding: all its accounts are locked ---- */
+
+/* What a ticket needs before it can be decided, and of which account. */
+struct need {
+        enum tk_try what;
+        struct tk_account *account;
+};
 
 static void take(struct tk_ticket *ticket) {
         enum tk_err err;
+        for (unsigned i = 0; i < ticket->places_nr; i++)
+                tk_account_take(ticket->places[i].account, &ticket->want);
+        for (int m = 0; m < TK_METER_NR; m++)
+                if (ticket->want.left.of[m] != INT64_MAX)
+                        ticket->want.left.of[m] -= ticket->want.given.of[m];
         if (ticket->fresh) {
                 int64_t expires = ticket->want.at_s * 1000 + ticket->worker->service->hold_ms;
                 err = tk_hold_open(&ticket->hold, &ticket->want.given, ticket->want.at_s * 1000, expires);
-                link_to(ticket, &ticket->account->live, TK_TICKET_LIVE);
+                link_all(ticket, TK_TICKET_LIVE);
         } else {
                 err = tk_hold_extend(&ticket->hold, &ticket->want.given);
         }
         MUST(err == TK_OK); /* every amount was admitted under a cap, or bounded by the caller */
+        ticket->observed = ticket->observed || ticket->want.observed;
         ticket->answer = TK_HOLD_TAKEN;
 }
 
-static void refuse(struct tk_ticket *ticket) {
-        const struct tk_counter *counter = &ticket->account->counters[ticket->want.refused_by];
-        int64_t number = tk_window_number(counter->limit.window, ticket->want.at_s);
-        const struct tk_slot *slot = counter->now.number == number ? &counter->now : &counter->before;
-        ticket->refusal = (struct tk_refusal){.meter = counter->limit.meter,
-                                              .window = counter->limit.window,
-                                              .cap = counter->limit.cap,
-                                              .posted = slot->count.posted,
-                                              .held = slot->count.held,
-                                              .turns_s = tk_window_end_s(counter->limit.window, number)};
-        ticket->answer = tk_meter_is_money(counter->limit.meter) ? TK_HOLD_NO_CAP : TK_HOLD_NO_RATE;
+static void refuse(struct tk_ticket *ticket, const struct tk_account *account, unsigned index) {
+        ticket->refusal = tk_account_refusal(account, index, &ticket->want);
+        ticket->answer = tk_meter_is_money(ticket->refusal.meter) ? TK_HOLD_NO_CAP : TK_HOLD_NO_RATE;
 }
 
-/* True when it is decided. */
-static bool decide(struct tk_ticket *ticket, enum tk_try *needs) {
-        *needs = tk_account_try(ticket->account, &ticket->want);
-        switch (*needs) {
-        case TK_TRY_TAKEN:
+static enum tk_try check_all(struct tk_ticket *ticket, struct need *need, unsigned *index) {
+        ticket->want.given = ticket->want.most;
+        ticket->want.observed = false;
+        for (int m = 0; m < TK_METER_NR; m++)
+                ticket->want.left.of[m] = INT64_MAX;
+        for (unsigned i = 0; i < ticket->places_nr; i++) {
+                need->account = ticket->places[i].account;
+                need->what = tk_account_check(need->account, &ticket->want, index);
+                if (need->what != TK_TRY_OK)
+                        return need->what;
+        }
+        for (unsigned i = 0; i < ticket->places_nr; i++) {
+                need->account = ticket->places[i].account;
+                need->what = tk_account_lent(need->account, &ticket->want);
+                if (need->what != TK_TRY_OK)
+                        return need->what;
+        }
+        return TK_TRY_OK;
+}
+
+/* True when it is decided; otherwise *need says what it waits for. */
+static bool decide(struct tk_ticket *ticket, struct need *need) {
+        unsigned index = 0;
+        switch (check_all(ticket, need, &index)) {
+        case TK_TRY_OK:
                 take(ticket);
                 return true;
         case TK_TRY_REFUSED:
-                refuse(ticket);
+                refuse(ticket, need->account, index);
                 return true;
         case TK_TRY_NEEDS_LOAD:
-                if (++ticket->loads_nr <= LOADS_MAX)
+                if (++ticket->loads_nr <= LOADS_MAX * TK_PLACES_MAX)
                         return false;
                 ticket->answer = TK_HOLD_NO_STORE;
                 return true;
@@ -101,16 +155,6 @@ static void deliver(struct tk_mail *mail) {
         struct tk_ticket *ticket = (struct tk_ticket *)((char *)mail - offsetof(struct tk_ticket, mail));
         ticket->busy = false;
         ticket->done(ticket, ticket->answer, ticket->ctx);
-}
-
-/* Outside the lock. */
-static void deliver_all(struct tk_ticket *decided) {
-        while (decided) {
-                struct tk_ticket *ticket = decided;
-                decided = ticket->wait_next;
-                ticket->mail.run = deliver;
-                tk_worker_mail(ticket->worker, &ticket->mail);
-        }
 }
 
 /* ---- what a ticket waits for: jobs on the writer ---- */
@@ -146,9 +190,9 @@ static enum tk_err lease_apply(struct tk_job *job, struct tk_store *store) {
 static void load_settled(struct tk_job *job);
 static void lease_settled(struct tk_job *job);
 
-/* Jobs to push once the lock is dropped. */
+/* Jobs to push once the locks are dropped. */
 struct todo {
-        struct account_job *jobs[2 * TK_KEY_LIMITS_MAX];
+        struct account_job *jobs[TK_PLACES_MAX * TK_KEY_LIMITS_MAX];
         unsigned nr;
 };
 
@@ -163,27 +207,31 @@ static bool todo_load(struct tk_service *service, struct tk_account *account, st
         return true;
 }
 
-static bool todo_leases(struct tk_service *service, struct tk_ticket *ticket, struct todo *todo) {
+static bool todo_leases(struct tk_service *service, struct tk_account *account, const struct tk_want *want,
+                        struct todo *todo) {
         struct tk_lease lease;
-        while (tk_account_lease_next(ticket->account, &ticket->want, &lease)) {
-                struct account_job *job =
-                        account_job_new(service, ticket->account, lease_apply, lease_settled);
-                if (!job || todo->nr == sizeof todo->jobs / sizeof *todo->jobs) {
-                        free(job);
-                        tk_account_leased(ticket->account, &lease, false);
+        while (tk_account_lease_next(account, want, &lease)) {
+                struct account_job *job = account_job_new(service, account, lease_apply, lease_settled);
+                if (!job) {
+                        tk_account_leased(account, &lease, false);
                         return false;
                 }
+                MUST(todo->nr < sizeof todo->jobs / sizeof *todo->jobs);
                 job->lease = lease;
                 todo->jobs[todo->nr++] = job;
         }
         return true;
 }
 
-/* Starts what the ticket needs; false: it cannot be had. */
-static bool todo_add(struct tk_service *service, struct tk_ticket *ticket, enum tk_try needs,
+/* Starts all that the ticket needs; false: it cannot be had. */
+static bool todo_add(struct tk_service *service, struct tk_ticket *ticket, const struct need *need,
                      struct todo *todo) {
-        return needs == TK_TRY_NEEDS_LOAD ? todo_load(service, ticket->account, todo)
-                                          : todo_leases(service, ticket, todo);
+        if (need->what == TK_TRY_NEEDS_LOAD)
+                return todo_load(service, need->account, todo);
+        for (unsigned i = 0; i < ticket->places_nr; i++)
+                if (!todo_leases(service, ticket->places[i].account, &ticket->want, todo))
+                        return false;
+        return true;
 }
 
 static void todo_push(struct tk_service *service, const struct todo *todo) {
@@ -191,90 +239,125 @@ static void todo_push(struct tk_service *service, const struct todo *todo) {
                 tk_writer_push(service->writer, &todo->jobs[i]->job);
 }
 
-/* Tries everyone in line again, oldest first; gives those that are decided, linked by wait_next. */
-static struct tk_ticket *decide_waiting(struct tk_service *service, struct tk_account *account, bool store_ok,
-                                        struct todo *todo) {
-        struct tk_ticket *decided = NULL, **tail = &decided, **at = &account->waiting;
-        while (*at) {
-                struct tk_ticket *ticket = *at;
-                enum tk_try needs = TK_TRY_NEEDS_LOAD;
-                if (ticket->fresh)
-                        ticket->want.at_s = atomic_load(&service->clock_s);
-                bool ended = !store_ok || decide(ticket, &needs);
-                if (!store_ok || (!ended && !todo_add(service, ticket, needs, todo))) {
-                        ticket->answer = TK_HOLD_NO_STORE;
-                        ended = true;
-                }
-                if (!ended) {
-                        at = &ticket->wait_next;
-                        continue;
-                }
-                *at = ticket->wait_next;
-                ticket->wait_next = NULL;
-                *tail = ticket;
-                tail = &ticket->wait_next;
+/* Decides, or gets into line for what it needs. True: it waits now. */
+static bool decide_or_wait(struct tk_service *service, struct tk_ticket *ticket, bool willing) {
+        struct todo todo = {.nr = 0};
+        struct need need;
+        lock_all(ticket);
+        bool waits = !decide(ticket, &need);
+        if (waits && !(willing && todo_add(service, ticket, &need, &todo))) {
+                ticket->answer = TK_HOLD_NO_STORE;
+                waits = false;
         }
-        return decided;
+        if (waits)
+                wait_in_line(ticket, need.account);
+        unlock_all(ticket);
+        todo_push(service, &todo);
+        return waits;
 }
 
-static enum tk_err load_limits(struct tk_service *service, struct tk_account *account,
-                               const struct tk_key *key) {
-        return tk_account_load(account, service, service->writer_reader, key->limits, key->limits_nr,
-                               atomic_load(&service->clock_s));
+/* Everyone who waited for this account is tried again, oldest first; the answers are mailed. */
+static void retry_waiting(struct tk_service *service, struct tk_account *account, bool store_ok) {
+        tk_lock(&account->lock);
+        struct tk_ticket *ticket = account->waiting;
+        account->waiting = NULL;
+        tk_unlock(&account->lock);
+        while (ticket) {
+                struct tk_ticket *next = ticket->wait_next;
+                if (ticket->fresh)
+                        ticket->want.at_s = atomic_load(&service->clock_s);
+                ticket->answer = TK_HOLD_NO_STORE;
+                if (!store_ok || !decide_or_wait(service, ticket, true)) {
+                        ticket->mail.run = deliver;
+                        tk_worker_mail(ticket->worker, &ticket->mail);
+                }
+                ticket = next;
+        }
+}
+
+static enum tk_err read_limits(struct tk_service *service, const struct tk_account *account,
+                               struct tk_limit limits[TK_KEY_LIMITS_MAX], unsigned *limits_nr) {
+        struct tk_key key;
+        if (account->kind != TK_SUBJECT_KEY)
+                return tk_reader_limits(service->writer_reader, account->id, limits, limits_nr);
+        enum tk_err err = tk_reader_key_by_id(service->writer_reader, account->id, &key);
+        if (err != TK_OK)
+                return err;
+        *limits_nr = key.limits_nr;
+        for (unsigned i = 0; i < key.limits_nr; i++)
+                limits[i] = key.limits[i];
+        return TK_OK;
+}
+
+/* Writer's thread, between two batches. */
+static enum tk_err load(struct tk_service *service, struct tk_account *account) {
+        struct tk_limit limits[TK_KEY_LIMITS_MAX];
+        unsigned limits_nr = 0;
+        enum tk_err err = read_limits(service, account, limits, &limits_nr);
+        tk_lock(&account->lock);
+        if (err == TK_OK)
+                err = tk_account_load(account, service, service->writer_reader, limits, limits_nr,
+                                      atomic_load(&service->clock_s));
+        if (err != TK_OK)
+                account->loaded = false; /* never go on under limits that are no longer the subject's */
+        account->loading = false;
+        tk_unlock(&account->lock);
+        if (err != TK_OK)
+                tk_log(TK_ERROR, "ledger", "the counters of a subject cannot be read: %s", tk_err_text(err));
+        return err;
 }
 
 static void load_settled(struct tk_job *job) {
-        struct account_job *load = (struct account_job *)job;
-        struct tk_service *service = load->service;
-        struct tk_account *account = load->account;
-        struct todo todo = {.nr = 0};
-        struct tk_key key;
-        tk_writer_assert_here(service->writer);
+        struct account_job *j = (struct account_job *)job;
+        tk_writer_assert_here(j->service->writer);
         enum tk_err err = job->err;
         if (err == TK_OK)
-                err = tk_reader_key_by_id(service->writer_reader, account->id, &key);
-        tk_lock(&account->lock);
-        account->loading = false;
-        if (err == TK_OK)
-                err = load_limits(service, account, &key);
-        struct tk_ticket *decided = decide_waiting(service, account, err == TK_OK, &todo);
-        tk_unlock(&account->lock);
-        if (err != TK_OK)
-                tk_log(TK_ERROR, "ledger", "the counters of a key cannot be read: %s", tk_err_text(err));
-        todo_push(service, &todo);
-        deliver_all(decided);
+                err = load(j->service, j->account);
+        else {
+                tk_lock(&j->account->lock);
+                j->account->loading = false;
+                tk_unlock(&j->account->lock);
+        }
+        retry_waiting(j->service, j->account, err == TK_OK);
 }
 
 static void lease_settled(struct tk_job *job) {
-        struct account_job *lease = (struct account_job *)job;
-        struct todo todo = {.nr = 0};
-        tk_writer_assert_here(lease->service->writer);
-        tk_lock(&lease->account->lock);
-        tk_account_leased(lease->account, &lease->lease, job->err == TK_OK);
-        struct tk_ticket *decided = decide_waiting(lease->service, lease->account, job->err == TK_OK, &todo);
-        tk_unlock(&lease->account->lock);
-        todo_push(lease->service, &todo);
-        deliver_all(decided);
+        struct account_job *j = (struct account_job *)job;
+        tk_writer_assert_here(j->service->writer);
+        tk_lock(&j->account->lock);
+        tk_account_leased(j->account, &j->lease, job->err == TK_OK);
+        tk_unlock(&j->account->lock);
+        retry_waiting(j->service, j->account, job->err == TK_OK);
+}
+
+static bool is_loaded(struct tk_account *account) {
+        tk_lock(&account->lock);
+        bool loaded = account->loaded;
+        tk_unlock(&account->lock);
+        return loaded;
+}
+
+static void reload(struct tk_service *service, struct tk_account *account) {
+        if (!is_loaded(account))
+                return; /* nobody used it yet, or a load is under way that will see the change */
+        enum tk_err err = load(service, account);
+        retry_waiting(service, account, err == TK_OK);
 }
 
 void tk_ledger_key_changed(struct tk_service *service, const struct tk_key *key) {
         struct tk_account *account;
-        struct todo todo = {.nr = 0};
         tk_writer_assert_here(service->writer);
         if (tk_ring_changed(service->ring, key, &account) != TK_OK)
                 tk_log(TK_ERROR, "ledger", "no memory for a changed key; it is read again at its next use");
-        if (!account)
-                return;
-        tk_lock(&account->lock);
-        enum tk_err err = account->loaded ? load_limits(service, account, key) : TK_OK;
-        if (err != TK_OK)
-                account->loaded = false; /* never go on under limits that are no longer the key's */
-        struct tk_ticket *decided = decide_waiting(service, account, true, &todo);
-        tk_unlock(&account->lock);
-        if (err != TK_OK)
-                tk_log(TK_ERROR, "ledger", "the counters of a key cannot be read: %s", tk_err_text(err));
-        todo_push(service, &todo);
-        deliver_all(decided);
+        if (account)
+                reload(service, account);
+}
+
+void tk_ledger_subject_changed(struct tk_service *service, struct tk_id subject) {
+        tk_writer_assert_here(service->writer);
+        struct tk_account *account = tk_ring_account_get(service->ring, subject);
+        if (account)
+                reload(service, account);
 }
 
 /* ---- the interface ---- */
@@ -293,23 +376,22 @@ static bool store_is_willing(const struct tk_service *service) {
 
 static enum tk_hold_answer attempt(struct tk_ticket *ticket) {
         struct tk_service *service = ticket->worker->service;
-        struct tk_account *account = ticket->account;
-        struct todo todo = {.nr = 0};
-        enum tk_try needs;
         ticket->loads_nr = 0;
-        tk_lock(&account->lock);
-        bool waits = !decide(ticket, &needs);
-        if (waits && !(store_is_willing(service) && todo_add(service, ticket, needs, &todo))) {
-                ticket->answer = TK_HOLD_NO_STORE;
-                waits = false;
-        }
-        if (waits) {
-                ticket->busy = true;
-                wait_in_line(ticket);
-        }
-        tk_unlock(&account->lock);
-        todo_push(service, &todo);
-        return waits ? TK_HOLD_UNTRIED : ticket->answer;
+        ticket->busy = true; /* before it can be seen in a line */
+        if (decide_or_wait(service, ticket, store_is_willing(service)))
+                return TK_HOLD_UNTRIED;
+        ticket->busy = false;
+        return ticket->answer;
+}
+
+/* From the top: the order in which locks are taken, and in which a refusal is reported. */
+static void add_places(struct tk_ticket *ticket, struct tk_account *key) {
+        for (int i = 0; i < 2; i++)
+                if (key->parents[i])
+                        ticket->places[ticket->places_nr++].account = key->parents[i];
+        ticket->places[ticket->places_nr++].account = key;
+        for (unsigned i = 0; i < ticket->places_nr; i++)
+                ticket->places[i].ticket = ticket;
 }
 
 enum tk_hold_answer tk_ledger_hold(struct tk_worker *worker, const struct tk_snapshot *snapshot,
@@ -323,10 +405,10 @@ enum tk_hold_answer tk_ledger_hold(struct tk_worker *worker, const struct tk_sna
                 return TK_HOLD_NO_STORE;
         ticket->id = id;
         ticket->org = key->org;
-        ticket->account = tk_snapshot_account(snapshot);
+        add_places(ticket, tk_snapshot_account(snapshot));
         ticket->worker = worker;
-        ticket->want =
-                (struct tk_want){.at_s = clock_at(worker->service, now_ms), .least = *least, .most = *most};
+        ticket->want = (struct tk_want){
+                .at_s = clock_at(worker->service, now_ms), .at_ms = now_ms, .least = *least, .most = *most};
         ticket->fresh = true;
         ticket->done = done;
         ticket->ctx = ctx;
@@ -338,8 +420,11 @@ enum tk_hold_answer tk_ledger_hold(struct tk_worker *worker, const struct tk_sna
 enum tk_hold_answer tk_ledger_extend(struct tk_ticket *ticket, const struct tk_amounts *least,
                                      const struct tk_amounts *most, tk_ticket_done_f *done, void *ctx) {
         MUST(!ticket->busy && ticket->on == TK_TICKET_LIVE);
-        ticket->want =
-                (struct tk_want){.at_s = ticket->hold.at_s, .extends = true, .least = *least, .most = *most};
+        ticket->want = (struct tk_want){.at_s = ticket->hold.at_s,
+                                        .at_ms = ticket->hold.at_s * 1000,
+                                        .extends = true,
+                                        .least = *least,
+                                        .most = *most};
         ticket->fresh = false;
         ticket->done = done;
         ticket->ctx = ctx;
@@ -354,36 +439,44 @@ const struct tk_amounts *tk_ticket_left(const struct tk_ticket *ticket) {
         return &ticket->want.left;
 }
 
+bool tk_ticket_observed(const struct tk_ticket *ticket) {
+        return ticket->observed;
+}
+
 const struct tk_refusal *tk_ticket_refusal(const struct tk_ticket *ticket) {
         return &ticket->refusal;
 }
 
 /* ---- the end of a ticket ---- */
 
+static struct tk_ticket *ticket_of_job(struct tk_job *job) {
+        return (struct tk_ticket *)((char *)job - offsetof(struct tk_ticket, job));
+}
+
 static enum tk_err post_apply(struct tk_job *job, struct tk_store *store) {
-        const struct tk_ticket *t = (struct tk_ticket *)((char *)job - offsetof(struct tk_ticket, job));
+        const struct tk_ticket *t = ticket_of_job(job);
         int64_t hour = tk_floor_div(t->hold.at_s, TK_HOUR_S);
         enum tk_err err = tk_store_entry_add(store, &t->entry);
         for (int m = 0; err == TK_OK && m < TK_METER_NR; m++)
                 if (t->hold.due.of[m] > 0)
-                        err = tk_store_usage_add(store, t->account->id, (enum tk_meter)m, hour,
+                        err = tk_store_usage_add(store, key_account(t)->id, (enum tk_meter)m, hour,
                                                  t->hold.due.of[m]);
         return err;
 }
 
 static void post_settled(struct tk_job *job) {
-        struct tk_ticket *t = (struct tk_ticket *)((char *)job - offsetof(struct tk_ticket, job));
+        struct tk_ticket *t = ticket_of_job(job);
         /* CONFLICT: a commit whose answer was an error had landed all the same, and this is its repetition.
          */
         if (job->err != TK_OK && job->err != TK_E_CONFLICT && job->err != TK_E_CLOSED)
                 tk_log(TK_ERROR, "ledger", "a post was not stored: %s", tk_err_text(job->err));
-        tk_lock(&t->account->lock);
-        unlink_from(t, TK_TICKET_POSTING);
-        tk_unlock(&t->account->lock);
+        lock_all(t);
+        unlink_all(t, TK_TICKET_POSTING);
+        unlock_all(t);
 }
 
 static void post_done(struct tk_job *job) {
-        free((char *)job - offsetof(struct tk_ticket, job));
+        free(ticket_of_job(job));
 }
 
 void tk_ledger_post(struct tk_ticket **ticket, const struct tk_amounts *actual, const struct tk_entry *what,
@@ -391,40 +484,41 @@ void tk_ledger_post(struct tk_ticket **ticket, const struct tk_amounts *actual, 
         struct tk_ticket *t = *ticket;
         *ticket = NULL;
         MUST(!t->busy && t->on == TK_TICKET_LIVE);
-        tk_lock(&t->account->lock);
-        unlink_from(t, TK_TICKET_LIVE);
+        lock_all(t);
+        unlink_all(t, TK_TICKET_LIVE);
         enum tk_err err = tk_hold_post(&t->hold, actual);
         MUST(err == TK_OK);
-        tk_account_settle(t->account, t->hold.at_s, &t->hold.held, &t->hold.due);
-        link_to(t, &t->account->posting, TK_TICKET_POSTING);
-        tk_unlock(&t->account->lock);
+        settle_all(t);
+        link_all(t, TK_TICKET_POSTING);
+        unlock_all(t);
         t->entry = *what;
         t->entry.id = t->id;
         t->entry.org = t->org;
-        t->entry.subject = t->account->id;
+        t->entry.subject = key_account(t)->id;
         t->entry.held_at_ms = t->hold.at_s * 1000;
         t->entry.posted_at_ms = now_ms;
         t->entry.due = t->hold.due;
         t->entry.overrun = t->hold.overrun;
+        if (t->observed)
+                t->entry.flags |= TK_ENTRY_OBSERVED;
         t->job = (struct tk_job){
                 .apply = post_apply, .settled = post_settled, .done = post_done, .must_land = true};
         tk_writer_push(t->worker->service->writer, &t->job);
 }
 
 void tk_ledger_void(struct tk_ticket **ticket) {
-        static const struct tk_amounts nothing;
         struct tk_ticket *t = *ticket;
         *ticket = NULL;
         if (!t)
                 return;
         MUST(!t->busy);
         if (t->on == TK_TICKET_LIVE) {
-                tk_lock(&t->account->lock);
-                unlink_from(t, TK_TICKET_LIVE);
+                lock_all(t);
+                unlink_all(t, TK_TICKET_LIVE);
                 enum tk_err err = tk_hold_void(&t->hold);
                 MUST(err == TK_OK);
-                tk_account_settle(t->account, t->hold.at_s, &t->hold.held, &nothing);
-                tk_unlock(&t->account->lock);
+                settle_all(t);
+                unlock_all(t);
         }
         free(t);
 }

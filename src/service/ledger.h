@@ -2,9 +2,10 @@
  *
  * ledger: hold, extend, post, void. Nothing is ever served that is not held first.
  *
- * A ticket is a live hold on the limits of one key. Taking it is all or nothing and usually immediate; when
- * the key's counters must be read first, or more must be lent by the store first, it completes later, on
- * the worker's thread. A post is durable soon after; the amounts it covers were lent durably before.
+ * A ticket is a live hold on the limits of one key, of its workspace and of its organisation. Taking it is
+ * all or nothing over all of them, and usually immediate; when counters must be read first, or more must be
+ * lent by the store first, it completes later, on the worker's thread. A post is durable soon after; the
+ * amounts it covers were lent durably before.
  */
 #ifndef TK_SERVICE_LEDGER_H
 #define TK_SERVICE_LEDGER_H
@@ -16,8 +17,13 @@
 struct tk_snapshot;
 struct tk_ticket;
 
+/* Whose limits: a hold asks all three, from the top. */
+enum tk_subject_kind { TK_SUBJECT_ORG, TK_SUBJECT_WORKSPACE, TK_SUBJECT_KEY };
+
 /* Why a hold was refused. */
 struct tk_refusal {
+        struct tk_id subject;
+        enum tk_subject_kind subject_kind;
         enum tk_meter meter;
         struct tk_window_spec window;
         uint64_t cap;
@@ -29,7 +35,7 @@ struct tk_refusal {
 typedef void tk_ticket_done_f(struct tk_ticket *ticket, enum tk_hold_answer answer, void *ctx);
 
 /*
- * Holds between `least` and `most` of each meter on every limit of the key. Returns the answer, or
+ * Holds between `least` and `most` of each meter on every limit. Returns the answer, or
  * TK_HOLD_UNTRIED when done() will tell it. *out is the caller's in every case (NULL: out of memory, then
  * the answer is TK_HOLD_NO_STORE): end it with post or void, whatever the answer was.
  */
@@ -44,6 +50,8 @@ enum tk_hold_answer tk_ledger_extend(struct tk_ticket *ticket, const struct tk_a
 const struct tk_amounts *tk_ticket_held(const struct tk_ticket *ticket);
 /* What was free beyond it when the last operation ended; INT64_MAX where nothing limits. */
 const struct tk_amounts *tk_ticket_left(const struct tk_ticket *ticket);
+/* Has it passed a limit that only observes? */
+bool tk_ticket_observed(const struct tk_ticket *ticket);
 /* Of the last refusal. */
 const struct tk_refusal *tk_ticket_refusal(const struct tk_ticket *ticket);
 /*

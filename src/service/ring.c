@@ -187,16 +187,16 @@ void tk_ring_close(struct tk_ring **ring) {
         if (!r)
                 return;
         for (int i = 0; i < SHARDS; i++) {
-                struct shard *shard = &r->by_digest[i];
+                struct shard *shard = &r->by_id[i]; /* every account is here; only keys are also by digest */
                 for (size_t b = 0; shard->buckets && b < shard->buckets_nr; b++)
                         for (struct tk_account *a = shard->buckets[b], *next; a; a = next) {
-                                next = a->digest_next;
+                                next = a->id_next;
                                 account_free(a);
                         }
                 if (shard->buckets)
                         shard_close(shard);
-                if (r->by_id[i].buckets)
-                        shard_close(&r->by_id[i]);
+                if (r->by_digest[i].buckets)
+                        shard_close(&r->by_digest[i]);
         }
         free(r);
         *ring = NULL;
@@ -231,14 +231,42 @@ void tk_ring_insert_unknown(struct tk_ring *ring, const uint8_t digest[32], uint
         tk_unlock(&shard->lock);
 }
 
-static struct tk_account *account_new(const struct tk_key *key) {
+static struct tk_account *account_new(struct tk_id id, enum tk_subject_kind kind) {
         struct tk_account *account = calloc(1, sizeof *account);
         if (!account)
                 return NULL;
         tk_lock_init(&account->lock);
-        account->id = key->id;
-        memcpy(account->digest, key->digest, 32);
+        account->id = id;
+        account->kind = kind;
         return account;
+}
+
+/* The account of an organisation or workspace; made when it is not there. NULL: none, or out of memory. */
+static struct tk_account *parent_get(struct tk_ring *ring, struct tk_id id, enum tk_subject_kind kind) {
+        if (tk_id_none(id))
+                return NULL;
+        struct shard *shard = shard_of(ring->by_id, id_hash(id));
+        tk_lock(&shard->lock);
+        struct tk_account *account = find_id(shard, id);
+        if (!account && (account = account_new(id, kind)) != NULL)
+                shard_add(shard, account, false);
+        tk_unlock(&shard->lock);
+        return account;
+}
+
+/* A key's account with its parents, not in the ring yet. */
+static struct tk_account *key_account_new(struct tk_ring *ring, const struct tk_key *key) {
+        struct tk_account *account = account_new(key->id, TK_SUBJECT_KEY);
+        if (!account)
+                return NULL;
+        memcpy(account->digest, key->digest, 32);
+        account->parents[0] = parent_get(ring, key->org, TK_SUBJECT_ORG);
+        account->parents[1] = parent_get(ring, key->workspace, TK_SUBJECT_WORKSPACE);
+        if ((account->parents[0] || tk_id_none(key->org)) &&
+            (account->parents[1] || tk_id_none(key->workspace)))
+                return account;
+        account_free(account); /* without its parents their limits would be forgotten */
+        return NULL;
 }
 
 static void add_by_id(struct tk_ring *ring, struct tk_account *account) {
@@ -251,7 +279,7 @@ static void add_by_id(struct tk_ring *ring, struct tk_account *account) {
 enum tk_err tk_ring_insert(struct tk_ring *ring, const struct tk_key *key, uint64_t version,
                            struct tk_snapshot **out) {
         struct shard *shard = shard_of(ring->by_digest, digest_hash(key->digest));
-        struct tk_account *fresh = account_new(key);
+        struct tk_account *fresh = key_account_new(ring, key);
         struct tk_snapshot *snapshot = fresh ? snapshot_new(fresh, key) : NULL;
         enum tk_err err = TK_OK;
         *out = NULL;

@@ -37,7 +37,7 @@ void tk_ring_insert_unknown(struct tk_ring *ring, const uint8_t digest[32], uint
  * again. */
 TK_CHECKED enum tk_err tk_ring_changed(struct tk_ring *ring, const struct tk_key *key,
                                        struct tk_account **out);
-/* The account by the key's id, or NULL. */
+/* The account of a subject that is in memory, by its id, or NULL. */
 struct tk_account *tk_ring_account_get(struct tk_ring *ring, struct tk_id id);
 typedef void tk_account_each_f(struct tk_account *account, void *ctx);
 void tk_ring_each(struct tk_ring *ring, tk_account_each_f *each, void *ctx);

@@ -5,27 +5,38 @@
  *
  *   asked -> [waiting] -> live (hold PENDING) -> posting (hold POSTED) -> freed after the commit
  *
- * It is on at most one of its account's three lists; `on` says which.
+ * It has a place in each account that it touches (organisation, workspace, key: also the order in which their
+ * locks are taken); its places are all on the same list of their accounts, or all on none.
  */
 #ifndef TK_SERVICE_TICKET_H
 #define TK_SERVICE_TICKET_H
 
 #include "service/account.h"
 
+#define TK_PLACES_MAX 3
+
 enum tk_ticket_list { TK_TICKET_NOWHERE, TK_TICKET_LIVE, TK_TICKET_POSTING };
+
+struct tk_place {
+        struct tk_ticket *ticket;
+        struct tk_account *account;
+        struct tk_place *next, **link; /* on the account's live or posting list, under its lock */
+};
 
 struct tk_ticket {
         /* immutable */
         struct tk_id id;
         struct tk_id org;
-        struct tk_account *account;
         struct tk_worker *worker;
+        unsigned places_nr;
+        struct tk_place places[TK_PLACES_MAX]; /* the key's is the last */
 
-        /* under the account's lock */
-        struct tk_ticket *next, **link; /* on live or posting */
+        /* under the locks of all its accounts */
         enum tk_ticket_list on;
-        struct tk_ticket *wait_next; /* on waiting */
         struct tk_hold hold;
+
+        /* under the lock of the account that it waits for */
+        struct tk_ticket *wait_next;
 
         /* the operation: written by the owner before it waits, by whoever decides it, then read by the owner
          */
@@ -34,6 +45,7 @@ struct tk_ticket {
         unsigned loads_nr; /* how often it waited for a load: bounded, so that no wait is endless */
         enum tk_hold_answer answer;
         struct tk_refusal refusal;
+        bool observed; /* a limit that only observes was passed, now or before */
         tk_ticket_done_f *done;
         void *ctx;
         bool busy; /* owner's thread */

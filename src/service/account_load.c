@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * How the counters of an account come out of the store.
+ *
+ * Three parts make up what a window has used, and each amount is in exactly one of them at any time:
+ *
+ *   the store's sum     posts whose batch was committed
+ *   the posting list    posts of this process whose batch was not
+ *   doubt               what a crash left open, until its window ends or it is resolved
+ *
+ * That holds only between two batches on the writer's thread, so loads run there and nowhere else. An
+ * organisation or workspace has no usage rows of its own: its sum is that of its keys, revoked ones included.
+ */
+#include "service/account_load.h"
+
+#include "core/time.h"
+#include "service/ticket.h"
+
+#include <stdlib.h>
+
+static bool in_window(struct tk_window_spec spec, int64_t number, int64_t at_s) {
+        return tk_window_number(spec, at_s) == number;
+}
+
+static enum tk_err add_posting(const struct tk_account *account, const struct tk_limit *limit, int64_t number,
+                               int64_t *posted) {
+        for (const struct tk_place *p = account->posting; p; p = p->next) {
+                const struct tk_hold *hold = &p->ticket->hold;
+                if (in_window(limit->window, number, hold->at_s) &&
+                    __builtin_add_overflow(*posted, hold->due.of[limit->meter], posted))
+                        return TK_E_OVERFLOW;
+        }
+        return TK_OK;
+}
+
+static int64_t live_held(const struct tk_account *account, const struct tk_limit *limit, int64_t number) {
+        int64_t held = 0;
+        for (const struct tk_place *p = account->live; p; p = p->next) {
+                const struct tk_hold *hold = &p->ticket->hold;
+                if (in_window(limit->window, number, hold->at_s) &&
+                    __builtin_add_overflow(held, hold->held.of[limit->meter], &held))
+                        return INT64_MAX / 2; /* only where nothing binds; it counts as full */
+        }
+        return held;
+}
+
+static int64_t doubt_of(const struct tk_service *service, struct tk_id subject, const struct tk_limit *limit,
+                        int64_t number, int64_t *bound) {
+        for (size_t i = 0; i < service->doubts_nr; i++) {
+                const struct tk_doubt *d = &service->doubts[i];
+                if (tk_id_eq(d->lease.subject, subject) && d->lease.meter == limit->meter &&
+                    tk_window_spec_eq(d->lease.window, limit->window) && d->lease.number == number) {
+                        *bound = d->lease.bound;
+                        return d->amount;
+                }
+        }
+        return 0;
+}
+
+static enum tk_err stored_sum(const struct tk_account *account, struct tk_reader *reader,
+                              const struct tk_limit *limit, int64_t number, int64_t *sum) {
+        int64_t from, to;
+        tk_window_hours(limit->window, number, &from, &to);
+        switch (account->kind) {
+        case TK_SUBJECT_ORG:
+                return tk_reader_usage_sum_group(reader, TK_GROUP_ORG, account->id, limit->meter, from, to,
+                                                 sum);
+        case TK_SUBJECT_WORKSPACE:
+                return tk_reader_usage_sum_group(reader, TK_GROUP_WORKSPACE, account->id, limit->meter, from,
+                                                 to, sum);
+        case TK_SUBJECT_KEY:
+                break;
+        }
+        return tk_reader_usage_sum(reader, account->id, limit->meter, from, to, sum);
+}
+
+static enum tk_err load_slot(const struct tk_account *account, const struct tk_service *service,
+                             struct tk_reader *reader, const struct tk_counter *counter, int64_t number,
+                             struct tk_slot *out) {
+        const struct tk_limit *limit = &counter->limit;
+        struct tk_slot slot = {.valid = true, .number = number};
+        enum tk_err err = stored_sum(account, reader, limit, number, &slot.count.posted);
+        if (err == TK_OK)
+                err = add_posting(account, limit, number, &slot.count.posted);
+        if (err != TK_OK)
+                return err;
+        slot.doubt = doubt_of(service, account->id, limit, number, &slot.bound);
+        if (__builtin_add_overflow(slot.count.posted, slot.doubt, &slot.count.posted))
+                return TK_E_OVERFLOW;
+        slot.count.held = live_held(account, limit, number);
+        if (!tk_counter_is_leased(counter))
+                slot.bound = INT64_MAX;
+        *out = slot;
+        return TK_OK;
+}
+
+/* What is lent already stays lent: the row on disk still says so. */
+static void keep_bound(const struct tk_account *account, const struct tk_limit *limit, struct tk_slot *slot) {
+        for (unsigned i = 0; i < account->counters_nr; i++) {
+                const struct tk_counter *old = &account->counters[i];
+                const struct tk_slot *slots[] = {&old->now, &old->before};
+                if (old->limit.meter != limit->meter || old->limit.flags != limit->flags ||
+                    !tk_window_spec_eq(old->limit.window, limit->window))
+                        continue;
+                for (int s = 0; s < 2; s++)
+                        if (slots[s]->valid && slots[s]->number == slot->number) {
+                                slot->asking = slots[s]->asking;
+                                if (slots[s]->bound > slot->bound)
+                                        slot->bound = slots[s]->bound;
+                        }
+        }
+}
+
+/* The latest earlier window in which a ticket is still live, or now's number when there is none. */
+static int64_t number_before(const struct tk_account *account, const struct tk_limit *limit, int64_t number) {
+        int64_t found = number;
+        for (const struct tk_place *p = account->live; p; p = p->next) {
+                int64_t n = tk_window_number(limit->window, p->ticket->hold.at_s);
+                if (n < number && (found == number || n > found))
+                        found = n;
+        }
+        return found;
+}
+
+/* Of the counters as they were: what a window in memory had counted, kept over an edit of its cap. */
+static void load_short(const struct tk_account *account, int64_t number, struct tk_counter *counter) {
+        const struct tk_limit *limit = &counter->limit;
+        counter->now = (struct tk_slot){.valid = true, .number = number, .bound = INT64_MAX};
+        counter->now.count.held = live_held(account, limit, number);
+        for (unsigned i = 0; i < account->counters_nr; i++) {
+                const struct tk_counter *old = &account->counters[i];
+                if (old->limit.meter != limit->meter ||
+                    !tk_window_spec_eq(old->limit.window, limit->window) || !old->now.valid)
+                        continue;
+                if (old->now.number == number) {
+                        counter->now.count.posted = old->now.count.posted;
+                        counter->before = old->before;
+                } else if (old->now.number == number - 1) {
+                        counter->before = old->now;
+                }
+        }
+}
+
+static enum tk_err load_counter(const struct tk_account *account, const struct tk_service *service,
+                                struct tk_reader *reader, int64_t now_s, struct tk_counter *counter) {
+        const struct tk_limit *limit = &counter->limit;
+        int64_t number = tk_window_number(limit->window, now_s);
+        enum tk_err err;
+        if (!tk_counter_is_stored(counter)) {
+                load_short(account, number, counter);
+                return TK_OK;
+        }
+        if ((err = load_slot(account, service, reader, counter, number, &counter->now)) != TK_OK)
+                return err;
+        keep_bound(account, limit, &counter->now);
+        int64_t before = limit->flags & TK_LIMIT_SLIDING ? number - 1 : number_before(account, limit, number);
+        if (before == number)
+                return TK_OK;
+        if ((err = load_slot(account, service, reader, counter, before, &counter->before)) != TK_OK)
+                return err;
+        keep_bound(account, limit, &counter->before);
+        return TK_OK;
+}
+
+enum tk_err tk_account_load(struct tk_account *account, const struct tk_service *service,
+                            struct tk_reader *reader, const struct tk_limit *limits, unsigned limits_nr,
+                            int64_t now_s) {
+        struct tk_counter *counters = limits_nr ? calloc(limits_nr, sizeof *counters) : NULL;
+        tk_account_assert(account);
+        if (limits_nr && !counters)
+                return TK_E_NO_MEMORY;
+        for (unsigned i = 0; i < limits_nr; i++) {
+                counters[i].limit = limits[i];
+                enum tk_err err = load_counter(account, service, reader, now_s, &counters[i]);
+                if (err != TK_OK) {
+                        free(counters);
+                        return err;
+                }
+        }
+        free(account->counters);
+        account->counters = counters;
+        account->counters_nr = limits_nr;
+        account->loaded = true;
+        tk_account_assert(account);
+        return TK_OK;
+}

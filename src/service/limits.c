@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "service/limits.h"
+
+#include "service/ledger_int.h"
+
+#include <stdlib.h>
+
+struct limits_job {
+        struct tk_job job;
+        struct tk_service *service;
+        struct tk_id subject;
+        struct tk_limit limits[TK_KEY_LIMITS_MAX];
+        unsigned limits_nr;
+        tk_limits_done_f *done;
+        void *ctx;
+};
+
+static enum tk_err limits_apply(struct tk_job *job, struct tk_store *store) {
+        const struct limits_job *l = (struct limits_job *)job;
+        return tk_store_limits_put(store, l->subject, l->limits, l->limits_nr);
+}
+
+static void limits_settled(struct tk_job *job) {
+        const struct limits_job *l = (struct limits_job *)job;
+        if (job->err == TK_OK)
+                tk_ledger_subject_changed(l->service, l->subject);
+}
+
+static void limits_done(struct tk_job *job) {
+        struct limits_job *l = (struct limits_job *)job;
+        l->done(l->ctx, job->err);
+        free(l);
+}
+
+void tk_limits_put(struct tk_worker *worker, struct tk_id subject, const struct tk_limit *limits,
+                   unsigned limits_nr, tk_limits_done_f *done, void *ctx) {
+        struct limits_job *l = calloc(1, sizeof *l);
+        MUST(limits_nr <= TK_KEY_LIMITS_MAX);
+        if (!l) {
+                done(ctx, TK_E_NO_MEMORY);
+                return;
+        }
+        l->job = (struct tk_job){
+                .apply = limits_apply, .settled = limits_settled, .done = limits_done, .worker = worker};
+        l->service = worker->service;
+        l->subject = subject;
+        for (unsigned i = 0; i < limits_nr; i++)
+                l->limits[i] = limits[i];
+        l->limits_nr = limits_nr;
+        l->done = done;
+        l->ctx = ctx;
+        tk_writer_push(worker->service->writer, &l->job);
+}

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Limits at several levels at once, and the kinds of limits that are not a budget: a hold is taken on all of
+ * them or on none, rates slide, what is in flight comes back, and what only observes refuses nothing.
+ */
+#include "bed.h"
+
+#include "core/time.h"
+#include "service/limits.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define DAY       INT64_C(40000) /* far ahead of the real clock, which the ledger's never falls behind */
+#define AT(s, ms) ((DAY * TK_DAY_S + (s)) * 1000 + (ms))
+
+static int open_bed(void **state) {
+        struct bed *bed = malloc(sizeof *bed);
+        bed_open(bed, "memory:");
+        *state = bed;
+        return 0;
+}
+
+static int close_bed(void **state) {
+        bed_close(*state);
+        free(*state);
+        return 0;
+}
+
+struct put {
+        bool done;
+        enum tk_err err;
+};
+
+static void on_put(void *ctx, enum tk_err err) {
+        struct put *put = ctx;
+        put->err = err;
+        put->done = true;
+}
+
+static void limit(struct bed *bed, struct tk_id subject, enum tk_meter meter, enum tk_window_kind window,
+                  unsigned flags, uint64_t cap) {
+        struct tk_limit one = {.meter = meter, .window = {.kind = window}, .flags = flags, .cap = cap};
+        struct put put = {.done = false};
+        tk_limits_put(bed->worker, subject, &one, 1, on_put, &put);
+        bed_until(bed, &put.done);
+        assert_ok(put.err);
+}
+
+static enum tk_hold_answer hold_at(struct bed *bed, const struct tk_snapshot *key, int64_t usd,
+                                   int64_t now_ms, struct tk_ticket **out) {
+        return bed_hold(bed, key, usd, usd, now_ms, out);
+}
+
+static void assert_refused(struct bed *bed, const struct tk_snapshot *key, int64_t usd, int64_t now_ms,
+                           enum tk_hold_answer how, enum tk_subject_kind by) {
+        struct tk_ticket *none;
+        assert_int_equal(hold_at(bed, key, usd, now_ms, &none), how);
+        assert_int_equal(tk_ticket_refusal(none)->subject_kind, by);
+        tk_ledger_void(&none);
+}
+
+static void the_organisation_binds_all_its_keys(void **state) {
+        struct bed *bed = *state;
+        struct tk_id org = tk_store_org(bed->store);
+        struct tk_ticket *a, *b;
+        struct tk_snapshot *one = bed_key(bed, TK_METER_USD, TK_WINDOW_DAY, 1000, NULL);
+        struct tk_snapshot *two = bed_key(bed, TK_METER_USD, TK_WINDOW_DAY, 1000, NULL);
+        limit(bed, org, TK_METER_USD, TK_WINDOW_DAY, 0, 100);
+        assert_int_equal(hold_at(bed, one, 60, AT(0, 0), &a), TK_HOLD_TAKEN);
+        assert_refused(bed, two, 41, AT(0, 0), TK_HOLD_NO_CAP, TK_SUBJECT_ORG);
+        assert_int_equal(hold_at(bed, two, 40, AT(0, 0), &b), TK_HOLD_TAKEN);
+        assert_int_equal(tk_ticket_left(b)->of[TK_METER_USD], 0);
+        bed_post(&a, 50, AT(1, 0));
+        bed_post(&b, 40, AT(1, 0));
+        assert_refused(bed, one, 11, AT(1, 0), TK_HOLD_NO_CAP, TK_SUBJECT_ORG);
+        tk_snapshot_release(&one);
+        tk_snapshot_release(&two);
+}
+
+/* Whatever refuses, no other level keeps anything of the refused hold. */
+static void all_levels_or_none(void **state) {
+        struct bed *bed = *state;
+        struct tk_ticket *t;
+        struct tk_snapshot *small = bed_key(bed, TK_METER_USD, TK_WINDOW_DAY, 10, NULL);
+        struct tk_snapshot *large = bed_key(bed, TK_METER_USD, TK_WINDOW_DAY, 1000, NULL);
+        limit(bed, tk_store_org(bed->store), TK_METER_USD, TK_WINDOW_MONTH, 0, 100);
+        limit(bed, tk_store_workspace(bed->store), TK_METER_USD, TK_WINDOW_LIFETIME, 0, 90);
+        assert_refused(bed, small, 11, AT(0, 0), TK_HOLD_NO_CAP, TK_SUBJECT_KEY);
+        assert_refused(bed, large, 91, AT(0, 0), TK_HOLD_NO_CAP, TK_SUBJECT_WORKSPACE);
+        assert_refused(bed, large, 101, AT(0, 0), TK_HOLD_NO_CAP, TK_SUBJECT_ORG);
+        assert_int_equal(hold_at(bed, large, 90, AT(0, 0), &t), TK_HOLD_TAKEN);
+        tk_ledger_void(&t);
+        assert_int_equal(hold_at(bed, large, 90, AT(0, 0), &t), TK_HOLD_TAKEN);
+        tk_ledger_void(&t);
+        tk_snapshot_release(&small);
+        tk_snapshot_release(&large);
+}
+
+/* What its keys spent before the limit was set counts, in the store or not, and what they hold. */
+static void a_new_limit_counts_what_was_spent_before(void **state) {
+        struct bed *bed = *state;
+        struct tk_ticket *t, *live;
+        struct tk_snapshot *one = bed_key(bed, TK_METER_USD, TK_WINDOW_DAY, 1000, NULL);
+        struct tk_snapshot *two = bed_key(bed, TK_METER_USD, TK_WINDOW_DAY, 1000, NULL);
+        assert_int_equal(hold_at(bed, one, 30, AT(0, 0), &t), TK_HOLD_TAKEN);
+        bed_post(&t, 30, AT(0, 0));
+        assert_int_equal(hold_at(bed, two, 20, AT(0, 0), &live), TK_HOLD_TAKEN);
+        limit(bed, tk_store_workspace(bed->store), TK_METER_USD, TK_WINDOW_DAY, 0, 60);
+        assert_refused(bed, one, 11, AT(1, 0), TK_HOLD_NO_CAP, TK_SUBJECT_WORKSPACE);
+        assert_int_equal(hold_at(bed, one, 10, AT(1, 0), &t), TK_HOLD_TAKEN);
+        tk_ledger_void(&t);
+        bed_post(&live, 20, AT(1, 0));
+        tk_snapshot_release(&one);
+        tk_snapshot_release(&two);
+}
+
+static void a_limit_of_the_organisation_holds_over_a_restart(void **state) {
+        struct bed *bed = *state;
+        struct tk_key_text secret;
+        struct tk_ticket *t;
+        struct tk_snapshot *key = bed_key_secret(bed, TK_METER_USD, TK_WINDOW_DAY, 1000, NULL, &secret);
+        limit(bed, tk_store_org(bed->store), TK_METER_USD, TK_WINDOW_DAY, 0, 100);
+        assert_int_equal(hold_at(bed, key, 70, AT(0, 0), &t), TK_HOLD_TAKEN);
+        bed_post(&t, 70, AT(0, 0));
+        tk_snapshot_release(&key);
+        bed_stop(bed);
+        bed_start(bed);
+        assert_ok(tk_keys_identify(bed->worker, (struct tk_str){secret.at, secret.len}, &key));
+        assert_refused(bed, key, 31, AT(5, 0), TK_HOLD_NO_CAP, TK_SUBJECT_ORG);
+        assert_int_equal(hold_at(bed, key, 30, AT(5, 0), &t), TK_HOLD_TAKEN);
+        tk_ledger_void(&t);
+        tk_snapshot_release(&key);
+}
+
+/* ---- rates ---- */
+
+static void call(struct bed *bed, const struct tk_snapshot *key, int64_t now_ms) {
+        struct tk_ticket *t;
+        assert_int_equal(hold_at(bed, key, 1, now_ms, &t), TK_HOLD_TAKEN);
+        bed_post(&t, 1, now_ms);
+}
+
+static void a_rate_slides(void **state) {
+        struct bed *bed = *state;
+        struct tk_snapshot *key = bed_key(bed, TK_METER_USD, TK_WINDOW_DAY, 1000, NULL);
+        limit(bed, tk_store_org(bed->store), TK_METER_REQUESTS, TK_WINDOW_MINUTE, TK_LIMIT_SLIDING, 10);
+        for (int i = 0; i < 10; i++)
+                call(bed, key, AT(50, i));
+        assert_refused(bed, key, 1, AT(59, 999), TK_HOLD_NO_RATE, TK_SUBJECT_ORG);
+        /* A fixed window would now admit ten at once, twenty within eleven seconds. */
+        assert_refused(bed, key, 1, AT(60, 0), TK_HOLD_NO_RATE, TK_SUBJECT_ORG);
+        call(bed, key, AT(66, 0)); /* a tenth of the window before is over: one may pass */
+        assert_refused(bed, key, 1, AT(66, 1), TK_HOLD_NO_RATE, TK_SUBJECT_ORG);
+        for (int i = 0; i < 10; i++)
+                call(bed, key, AT(180, i)); /* two windows later nothing is remembered */
+        tk_snapshot_release(&key);
+}
+
+static void refused_calls_use_no_rate(void **state) {
+        struct bed *bed = *state;
+        struct tk_snapshot *poor = bed_key(bed, TK_METER_USD, TK_WINDOW_DAY, 0, NULL);
+        struct tk_snapshot *key = bed_key(bed, TK_METER_USD, TK_WINDOW_DAY, 1000, NULL);
+        limit(bed, tk_store_org(bed->store), TK_METER_REQUESTS, TK_WINDOW_MINUTE, TK_LIMIT_SLIDING, 2);
+        for (int i = 0; i < 5; i++)
+                assert_refused(bed, poor, 1, AT(0, i), TK_HOLD_NO_CAP, TK_SUBJECT_KEY);
+        call(bed, key, AT(0, 10));
+        call(bed, key, AT(0, 11));
+        tk_snapshot_release(&poor);
+        tk_snapshot_release(&key);
+}
+
+/* An hour's rate is read back from the store, so a restart forgets nothing of it. */
+static void a_long_rate_survives_a_restart(void **state) {
+        struct bed *bed = *state;
+        struct tk_key_text secret;
+        struct tk_snapshot *key = bed_key_secret(bed, TK_METER_USD, TK_WINDOW_DAY, 1000, NULL, &secret);
+        limit(bed, tk_store_org(bed->store), TK_METER_REQUESTS, TK_WINDOW_HOUR, TK_LIMIT_SLIDING, 4);
+        for (int i = 0; i < 4; i++)
+                call(bed, key, AT(3000, i));
+        tk_snapshot_release(&key);
+        bed_stop(bed);
+        bed_start(bed);
+        assert_ok(tk_keys_identify(bed->worker, (struct tk_str){secret.at, secret.len}, &key));
+        assert_refused(bed, key, 1, AT(3100, 0), TK_HOLD_NO_RATE, TK_SUBJECT_ORG);
+        assert_refused(bed, key, 1, AT(3600, 0), TK_HOLD_NO_RATE, TK_SUBJECT_ORG);
+        call(bed, key, AT(3600 + 900, 0)); /* a quarter is over */
+        tk_snapshot_release(&key);
+}
+
+/* ---- in flight ---- */
+
+static void a_slot_in_flight_comes_back(void **state) {
+        struct bed *bed = *state;
+        struct tk_ticket *t[3];
+        struct tk_snapshot *key = bed_key(bed, TK_METER_USD, TK_WINDOW_DAY, 1000, NULL);
+        limit(bed, tk_store_org(bed->store), TK_METER_REQUESTS, TK_WINDOW_FLIGHT, 0, 3);
+        for (int round = 0; round < 4; round++) {
+                for (int i = 0; i < 3; i++)
+                        assert_int_equal(hold_at(bed, key, 1, AT(round, i), &t[i]), TK_HOLD_TAKEN);
+                assert_refused(bed, key, 1, AT(round, 9), TK_HOLD_NO_RATE, TK_SUBJECT_ORG);
+                bed_post(&t[0], 1, AT(round, 10)); /* by an end */
+                tk_ledger_void(&t[1]);             /* by a failure */
+                bed_post(&t[2], 0, AT(round, 10)); /* by a client that left */
+        }
+        tk_snapshot_release(&key);
+}
+
+/* ---- observing ---- */
+
+static void what_observes_refuses_nothing_and_is_recorded(void **state) {
+        struct bed *bed = *state;
+        struct tk_ticket *t;
+        struct tk_id id;
+        struct tk_snapshot *key = bed_key(bed, TK_METER_USD, TK_WINDOW_DAY, 1000, &id);
+        limit(bed, tk_store_org(bed->store), TK_METER_USD, TK_WINDOW_DAY, TK_LIMIT_OBSERVE, 10);
+        assert_int_equal(hold_at(bed, key, 8, AT(0, 0), &t), TK_HOLD_TAKEN);
+        assert_false(tk_ticket_observed(t));
+        bed_post(&t, 8, AT(0, 0));
+        assert_int_equal(hold_at(bed, key, 8, AT(0, 0), &t), TK_HOLD_TAKEN);
+        assert_true(tk_ticket_observed(t));
+        bed_post(&t, 8, AT(0, 0));
+        assert_int_equal(bed_posted(bed, id, TK_METER_USD), 16);
+        tk_snapshot_release(&key);
+}
+
+int main(void) {
+#define BED_TEST(f) cmocka_unit_test_setup_teardown(f, open_bed, close_bed)
+        const struct CMUnitTest tests[] = {
+                BED_TEST(the_organisation_binds_all_its_keys),
+                BED_TEST(all_levels_or_none),
+                BED_TEST(a_new_limit_counts_what_was_spent_before),
+                BED_TEST(a_limit_of_the_organisation_holds_over_a_restart),
+                BED_TEST(a_rate_slides),
+                BED_TEST(refused_calls_use_no_rate),
+                BED_TEST(a_long_rate_survives_a_restart),
+                BED_TEST(a_slot_in_flight_comes_back),
+                BED_TEST(what_observes_refuses_nothing_and_is_recorded),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
