@@ -287,7 +287,7 @@ void tk_call_start(struct tk_call *call, int status, const char *content_type) {
                 call->head.keep_alive = false;
         call->head.keep_alive = keeps_alive(call);
         put_head(call, status, content_type, call->framing, 0, call->head.keep_alive);
-        tk_conn_flush(call->conn);
+        tk_conn_flush_later(call->conn);
 }
 
 void tk_call_send(struct tk_call *call, struct tk_str piece) {
@@ -298,7 +298,7 @@ void tk_call_send(struct tk_call *call, struct tk_str piece) {
                 tk_respond_chunk(&call->conn->out, piece);
         else
                 tk_buf_put(&call->conn->out, piece);
-        tk_conn_flush(call->conn);
+        tk_conn_flush_later(call->conn);
 }
 
 size_t tk_call_unsent(const struct tk_call *call) {

@@ -17,6 +17,7 @@
 #define NEVER            INT64_MAX
 #define REFUSED_PATH_MAX 256   /* enough to tell the dialect by */
 #define KEEP_OUT         16384 /* a larger answer buffer is given back when it is empty */
+#define FLUSH_LATER_MAX  16384 /* bytes that may wait for the end of the turn */
 
 #define TO(s) (1u << TK_CONN_##s)
 
@@ -123,8 +124,12 @@ static void linger(struct tk_conn *conn) {
 
 /* ---- out ---- */
 
-size_t tk_conn_unsent(const struct tk_conn *conn) {
+static size_t pending(const struct tk_conn *conn) {
         return conn->out.len - conn->out_at;
+}
+
+size_t tk_conn_unsent(const struct tk_conn *conn) {
+        return conn->writing ? pending(conn) : 0;
 }
 
 /* All bytes are with the socket. */
@@ -181,6 +186,28 @@ void tk_conn_flush(struct tk_conn *conn) {
                 return;
         }
         sent(conn);
+}
+
+void tk_conn_flush_later(struct tk_conn *conn) {
+        if (pending(conn) > FLUSH_LATER_MAX) {
+                tk_conn_flush(conn);
+        } else if (!conn->flush_due) {
+                conn->flush_due = true;
+                conn->flush_next = conn->loop->unflushed;
+                conn->loop->unflushed = conn;
+        }
+}
+
+/* No handler runs in here, so the list does not grow meanwhile; what it holds is freed only after it. */
+void tk_conns_flush(struct tk_loop *loop) {
+        while (loop->unflushed) {
+                struct tk_conn *conn = loop->unflushed;
+                loop->unflushed = conn->flush_next;
+                conn->flush_due = false;
+                if (conn->state ==
+                    TK_CONN_WORK) /* otherwise the answer is complete, and went out with its end */
+                        tk_conn_flush(conn);
+        }
 }
 
 static void on_writable(void *ctx) {
@@ -643,7 +670,9 @@ void tk_conns_stop(struct tk_loop *loop, bool at_once) {
 
 void tk_conns_close(struct tk_loop *loop) {
         /* A gone callback may close any other, so begin anew after each. */
+        tk_conns_flush(loop);
         while (loop->conns)
                 lose(loop->conns);
+        loop->unflushed = NULL; /* a gone callback cannot send, but may have another call that can */
         tk_conns_reap(loop);
 }

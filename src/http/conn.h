@@ -67,7 +67,9 @@ struct tk_conn {
 
         struct tk_buf out; /* to be sent, from out_at on */
         size_t out_at;
-        bool writing;     /* the socket took no more; its call back is under way */
+        bool writing;   /* the socket took no more; its call back is under way */
+        bool flush_due; /* in the loop's list of those that have something to send at the end of the turn */
+        struct tk_conn *flush_next;
         bool broken;      /* sending failed; the loop will lose() it */
         bool close_after; /* this answer is the last */
         bool reset_after; /* and ends in a reset, because nothing else could tell that it is not whole */
@@ -88,13 +90,17 @@ struct tk_conn {
 void tk_conn_open(struct tk_loop *loop, struct tk_sock *sock);
 /* Sends what is in `out`, as far as the socket takes it. Never calls a handler. */
 void tk_conn_flush(struct tk_conn *conn);
+/* The same at the end of the turn, so that the pieces of one turn go out as one; at once when it is much. */
+void tk_conn_flush_later(struct tk_conn *conn);
 /* The call has its whole answer in `out` and is about to be freed. keep_alive: the client may go on. */
 void tk_conn_answered(struct tk_conn *conn, bool keep_alive);
+/* What the socket did not take; what waits only for the end of the turn is not counted. */
 size_t tk_conn_unsent(const struct tk_conn *conn);
 
 /* All connections of the loop. stop: answers become the last, idle ones are closed; at_once: all are. */
 void tk_conns_stop(struct tk_loop *loop, bool at_once);
 void tk_conns_close(struct tk_loop *loop);
+void tk_conns_flush(struct tk_loop *loop);
 void tk_conns_reap(struct tk_loop *loop);
 
 #endif

@@ -116,6 +116,7 @@ static void run_timers(struct tk_loop *loop) {
 void tk_loop_turn(struct tk_loop *loop) {
         tk_poll_turn(loop->poll, wait_ms(loop));
         run_timers(loop);
+        tk_conns_flush(loop);
         tk_conns_reap(loop);
 }
 

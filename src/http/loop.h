@@ -2,7 +2,8 @@
  *
  * loop: what one thread of the server owns, and its turn. Folder-internal.
  *
- *   turn:  wait (sockets, watches, messages) -> their callbacks -> due timers -> free closed connections
+ *   turn:  wait (sockets, watches, messages) -> their callbacks -> due timers -> send what waits -> free
+ *          closed connections
  *
  * Beside the library's poll there is a second epoll set, `side`, which the poll watches as one descriptor. It
  * holds what the library's sockets cannot express: descriptors that stay their owner's (watches, the wake-up
@@ -61,8 +62,9 @@ struct tk_loop {
         int64_t accept_logged_ms;
         struct tk_conn *conns; /* open */
         unsigned conns_count;
-        struct tk_conn *closed; /* to be freed at the end of the turn */
-        struct tk_call *lost;   /* calls whose connection died and whose handler was not told */
+        struct tk_conn *unflushed; /* to be sent at the end of the turn */
+        struct tk_conn *closed;    /* to be freed then */
+        struct tk_call *lost;      /* calls whose connection died and whose handler was not told */
         bool stopping;
         bool forced; /* the grace is over */
         struct tk_timer grace;

@@ -127,7 +127,7 @@ void tk_call_add_header(struct tk_call *call, const char *name, struct tk_str va
 /* The whole answer. content_type may be NULL when body is empty. body is copied. */
 void tk_call_reply(struct tk_call *call, int status, const char *content_type, struct tk_str body);
 
-/* Streaming: headers go out at once; pieces are copied and sent as they come. */
+/* Streaming: headers and pieces are copied; what was said in one turn of the loop is sent at its end. */
 void tk_call_start(struct tk_call *call, int status, const char *content_type);
 void tk_call_send(struct tk_call *call, struct tk_str piece);
 /* Bytes accepted by tk_call_send, with their framing, that the socket has not taken yet. */

@@ -6,6 +6,8 @@
 
 #include "lib/unit.h"
 
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -114,6 +116,19 @@ static void pieces_go_out_at_once(void **state) {
 }
 
 /* What was cut must not look whole, whatever the framing. */
+/* Each segment costs both sides some microseconds, and a stream has many pieces. */
+static void what_is_sent_in_one_turn_is_one_segment(void **state) {
+        struct tcp_info info;
+        socklen_t size = sizeof info;
+        struct reader r = begin(*state, 0, GET("/open"));
+        fixture_wait(*state, COUNT_HELD, 1);
+        while (!(r.in.len && strstr(r.in.at, "begun")))
+                assert_true(reader_fill(&r, r.in.len + 1));
+        assert_int_equal(getsockopt(r.fd, IPPROTO_TCP, TCP_INFO, &info, &size), 0);
+        assert_int_equal(info.tcpi_data_segs_in, 1);
+        finish(&r);
+}
+
 static void a_cut_stream_is_visibly_cut(void **state) {
         for (int old = 0; old < 2; old++) {
                 struct reader r = begin(*state, 0, old ? GET10("/cut") : GET("/cut"));
@@ -349,6 +364,7 @@ int main(void) {
                 WITH(streams_in_chunks),
                 WITH(streams_until_close_in_http_1_0),
                 WITH(pieces_go_out_at_once),
+                WITH(what_is_sent_in_one_turn_is_one_segment),
                 WITH(a_cut_stream_is_visibly_cut),
                 WITH(answers_from_within_another_call),
                 WITH(a_slow_reader_is_waited_for),
