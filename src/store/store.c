@@ -155,6 +155,16 @@ static bool lease_ok(const struct tk_lease *lease) {
                lease->bound >= 0;
 }
 
+/* Whether the part of it is sound that says which one it is. */
+static bool doubt_name_ok(const struct tk_doubt_row *doubt) {
+        return !tk_id_none(doubt->subject) && (unsigned)doubt->meter < TK_METER_NR &&
+               tk_window_spec_ok(doubt->window) && doubt->window.kind != TK_WINDOW_FLIGHT;
+}
+
+static bool doubt_ok(const struct tk_doubt_row *doubt) {
+        return doubt_name_ok(doubt) && doubt->amount > 0 && time_ok(doubt->since_ms);
+}
+
 static bool meta_name_ok(const char *name) {
         const size_t len = strnlen(name, TK_META_NAME_MAX + 1);
         return len > 0 && len <= TK_META_NAME_MAX &&
@@ -313,6 +323,24 @@ enum tk_err tk_store_lease_drop(struct tk_store *store, const struct tk_lease *l
         if (!lease_ok(lease))
                 return refuse(TK_E_RANGE, "a lease");
         return store->ops->lease_drop(store, lease);
+}
+
+enum tk_err tk_store_doubt_put(struct tk_store *store, const struct tk_doubt_row *doubt) {
+        const enum tk_err broken = in_batch(store);
+        if (broken)
+                return broken;
+        if (!doubt_ok(doubt))
+                return refuse(TK_E_RANGE, "a doubt");
+        return store->ops->doubt_put(store, doubt);
+}
+
+enum tk_err tk_store_doubt_drop(struct tk_store *store, const struct tk_doubt_row *doubt) {
+        const enum tk_err broken = in_batch(store);
+        if (broken)
+                return broken;
+        if (!doubt_name_ok(doubt))
+                return refuse(TK_E_RANGE, "a doubt");
+        return store->ops->doubt_drop(store, doubt);
 }
 
 enum tk_err tk_store_meta_put(struct tk_store *store, const char *name, struct tk_str value) {
@@ -505,6 +533,29 @@ static bool lease_up(const struct tk_lease *lease, void *ctx) {
 enum tk_err tk_reader_lease_list(struct tk_reader *reader, tk_lease_each_f *each, void *ctx) {
         struct lease_walk walk = {.each = each, .ctx = ctx};
         enum tk_err err = reader->store->ops->lease_list(reader, lease_up, &walk);
+        return err ? err : walk.err;
+}
+
+struct doubt_walk {
+        tk_doubt_each_f *each;
+        void *ctx;
+        struct tk_id subject;
+        enum tk_err err;
+};
+
+static bool doubt_up(const struct tk_doubt_row *doubt, void *ctx) {
+        struct doubt_walk *walk = ctx;
+        if (!doubt_ok(doubt) || !(tk_id_none(walk->subject) || tk_id_eq(doubt->subject, walk->subject))) {
+                walk->err = damaged("doubt of", doubt->subject);
+                return false;
+        }
+        return walk->each(doubt, walk->ctx);
+}
+
+enum tk_err tk_reader_doubt_list(struct tk_reader *reader, struct tk_id subject, tk_doubt_each_f *each,
+                                 void *ctx) {
+        struct doubt_walk walk = {.each = each, .ctx = ctx, .subject = subject};
+        enum tk_err err = reader->store->ops->doubt_list(reader, subject, doubt_up, &walk);
         return err ? err : walk.err;
 }
 

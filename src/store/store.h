@@ -58,6 +58,16 @@ struct tk_lease {
         int64_t bound;  /* posted + held of this window may reach this amount */
 };
 
+/* What a crash left open of a window: perhaps spent, perhaps not. It counts as spent. */
+struct tk_doubt_row {
+        struct tk_id subject;
+        enum tk_meter meter;
+        struct tk_window_spec window;
+        int64_t number;   /* of the window */
+        int64_t amount;   /* > 0 */
+        int64_t since_ms; /* when the first of it was found */
+};
+
 /*
  * Opens or creates. url: "memory:" | "sqlite:PATH". On failure *out is NULL and why says what, where
  * and how to mend it. NEWER, SYNTAX (unknown engine), IO, CORRUPT, BUSY (another server has it).
@@ -114,6 +124,13 @@ TK_CHECKED enum tk_err tk_store_limits_put(struct tk_store *store, struct tk_id 
 TK_CHECKED enum tk_err tk_store_lease_put(struct tk_store *store, const struct tk_lease *lease);
 /* Removing what is not there is TK_OK. */
 TK_CHECKED enum tk_err tk_store_lease_drop(struct tk_store *store, const struct tk_lease *lease);
+/*
+ * Inserts, or adds the amount to the doubt of the same (subject, meter, window, number), of which since_ms
+ * becomes the earlier one. OVERFLOW, by which nothing changed.
+ */
+TK_CHECKED enum tk_err tk_store_doubt_put(struct tk_store *store, const struct tk_doubt_row *doubt);
+/* Removes it, whatever its amount. Appends its subject to the change log. NOT_FOUND. */
+TK_CHECKED enum tk_err tk_store_doubt_drop(struct tk_store *store, const struct tk_doubt_row *doubt);
 /* Small named settings: name [a-z0-9_.]{1,64}, value up to 4096 bytes. */
 TK_CHECKED enum tk_err tk_store_meta_put(struct tk_store *store, const char *name, struct tk_str value);
 
@@ -158,6 +175,11 @@ TK_CHECKED enum tk_err tk_reader_entry_list(struct tk_reader *reader, struct tk_
                                             unsigned limit, tk_entry_each_f *each, void *ctx);
 typedef bool tk_lease_each_f(const struct tk_lease *lease, void *ctx);
 TK_CHECKED enum tk_err tk_reader_lease_list(struct tk_reader *reader, tk_lease_each_f *each, void *ctx);
+
+typedef bool tk_doubt_each_f(const struct tk_doubt_row *doubt, void *ctx);
+/* Of a subject or, with the none id, of all; by subject, meter, window and number, ascending. */
+TK_CHECKED enum tk_err tk_reader_doubt_list(struct tk_reader *reader, struct tk_id subject,
+                                            tk_doubt_each_f *each, void *ctx);
 
 typedef bool tk_change_each_f(int64_t seq, struct tk_id subject, void *ctx);
 /* Changes of keys, workspaces and organisations with seq > after, ascending; also those made by other

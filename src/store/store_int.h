@@ -77,6 +77,7 @@ typedef enum tk_err tk_store_entry_add_f(struct tk_store *store, const struct tk
 typedef enum tk_err tk_store_limits_put_f(struct tk_store *store, struct tk_id subject,
                                           const struct tk_limit *limits, unsigned limits_nr);
 typedef enum tk_err tk_store_lease_f(struct tk_store *store, const struct tk_lease *lease);
+typedef enum tk_err tk_store_doubt_f(struct tk_store *store, const struct tk_doubt_row *doubt);
 typedef enum tk_err tk_store_meta_put_f(struct tk_store *store, const char *name, struct tk_str value);
 
 typedef enum tk_err tk_reader_open_f(struct tk_store *store, struct tk_reader **out);
@@ -96,6 +97,8 @@ typedef enum tk_err tk_reader_limits_f(struct tk_reader *reader, struct tk_id su
 typedef enum tk_err tk_reader_entry_list_f(struct tk_reader *reader, struct tk_id org, struct tk_id subject,
                                            unsigned limit, tk_entry_each_f *each, void *ctx);
 typedef enum tk_err tk_reader_lease_list_f(struct tk_reader *reader, tk_lease_each_f *each, void *ctx);
+typedef enum tk_err tk_reader_doubt_list_f(struct tk_reader *reader, struct tk_id subject,
+                                           tk_doubt_each_f *each, void *ctx);
 typedef enum tk_err tk_reader_changes_f(struct tk_reader *reader, int64_t after, tk_change_each_f *each,
                                         void *ctx);
 typedef enum tk_err tk_reader_change_last_f(struct tk_reader *reader, int64_t *seq);
@@ -124,6 +127,8 @@ struct tk_store_ops {
         tk_store_limits_put_f *limits_put;
         tk_store_lease_f *lease_put;
         tk_store_lease_f *lease_drop;
+        tk_store_doubt_f *doubt_put;
+        tk_store_doubt_f *doubt_drop;
         tk_store_meta_put_f *meta_put;
 
         /* the reader's thread */
@@ -137,6 +142,7 @@ struct tk_store_ops {
         tk_reader_limits_f *limits;
         tk_reader_entry_list_f *entry_list;
         tk_reader_lease_list_f *lease_list;
+        tk_reader_doubt_list_f *doubt_list;
         tk_reader_changes_f *changes;
         tk_reader_change_last_f *change_last;
         tk_reader_meta_get_f *meta_get;

@@ -74,6 +74,53 @@ int tk_memory_order(int64_t a_ms, struct tk_id a, int64_t b_ms, struct tk_id b) 
         return memcmp(a.b, b.b, sizeof a.b);
 }
 
+static int compare(int64_t a, int64_t b) {
+        return (a > b) - (a < b);
+}
+
+int tk_memory_lease_order(const struct tk_lease *a, const struct tk_lease *b) {
+        int order = memcmp(a->subject.b, b->subject.b, sizeof a->subject.b);
+        if (!order)
+                order = compare((int64_t)a->meter, (int64_t)b->meter);
+        if (!order)
+                order = compare((int64_t)a->window.kind, (int64_t)b->window.kind);
+        if (!order)
+                order = compare(a->window.days, b->window.days);
+        if (!order)
+                order = compare(a->window.anchor_day, b->window.anchor_day);
+        return order ? order : compare(a->number, b->number);
+}
+
+static struct tk_lease doubt_name(const struct tk_doubt_row *doubt) {
+        return (struct tk_lease){.subject = doubt->subject,
+                                 .meter = doubt->meter,
+                                 .window = doubt->window,
+                                 .number = doubt->number};
+}
+
+static int doubt_order(const struct tk_doubt_row *a, const struct tk_doubt_row *b) {
+        const struct tk_lease a_name = doubt_name(a), b_name = doubt_name(b);
+        return tk_memory_lease_order(&a_name, &b_name);
+}
+
+size_t tk_memory_doubt_place(const struct tk_memory_store *store, const struct tk_doubt_row *doubt,
+                             bool *is_there) {
+        size_t low = 0, high = store->doubts_nr;
+        while (low < high) {
+                const size_t middle = low + (high - low) / 2;
+                if (doubt_order(&store->doubts[middle], doubt) < 0)
+                        low = middle + 1;
+                else
+                        high = middle;
+        }
+        *is_there = low < store->doubts_nr && tk_memory_doubt_same(&store->doubts[low], doubt);
+        return low;
+}
+
+bool tk_memory_doubt_same(const struct tk_doubt_row *a, const struct tk_doubt_row *b) {
+        return doubt_order(a, b) == 0;
+}
+
 bool tk_memory_grow(void *array, size_t *size, size_t nr, size_t more, size_t item) {
         size_t want = *size ? *size : 16;
         void *at;
@@ -141,6 +188,7 @@ static void close_store(struct tk_store *base) {
         free(store->entries);
         free(store->limits);
         free(store->leases);
+        free(store->doubts);
         free(store->metas);
         free(store->changes);
         tk_map_free(&store->keys_by_id);
@@ -211,6 +259,8 @@ const struct tk_store_ops tk_store_memory_ops = {
         .limits_put = tk_memory_limits_put,
         .lease_put = tk_memory_lease_put,
         .lease_drop = tk_memory_lease_drop,
+        .doubt_put = tk_memory_doubt_put,
+        .doubt_drop = tk_memory_doubt_drop,
         .meta_put = tk_memory_meta_put,
         .reader_open = tk_memory_reader_open,
         .reader_close = tk_memory_reader_close,
@@ -222,6 +272,7 @@ const struct tk_store_ops tk_store_memory_ops = {
         .limits = tk_memory_reader_limits,
         .entry_list = tk_memory_reader_entry_list,
         .lease_list = tk_memory_reader_lease_list,
+        .doubt_list = tk_memory_reader_doubt_list,
         .changes = tk_memory_reader_changes,
         .change_last = tk_memory_reader_change_last,
         .meta_get = tk_memory_reader_meta_get,

@@ -50,13 +50,14 @@ static void forget_coming(struct tk_memory_store *store) {
 }
 
 static bool make_room(struct tk_memory_store *s) {
-        size_t keys = 0, entries = 0, limits = 0, leases = 0, metas = 0, changes = 0;
+        size_t keys = 0, entries = 0, limits = 0, leases = 0, doubts = 0, metas = 0, changes = 0;
         for (size_t i = 0; i < s->batch.nr; i++) {
                 const struct tk_memory_op *op = &s->batch.ops[i];
                 keys += op->what == TK_OP_KEY_NEW;
                 entries += op->what == TK_OP_ENTRY;
                 limits += op->what == TK_OP_LIMITS;
                 leases += op->what == TK_OP_LEASE_PUT;
+                doubts += op->what == TK_OP_DOUBT_PUT;
                 metas += op->what == TK_OP_META;
                 changes += op->logged;
                 if (op->what == TK_OP_USAGE && !usage_room(s, op))
@@ -68,6 +69,7 @@ static bool make_room(struct tk_memory_store *s) {
                tk_memory_grow(&s->entries, &s->entries_size, s->entries_nr, entries, sizeof *s->entries) &&
                tk_memory_grow(&s->limits, &s->limits_size, s->limits_nr, limits, sizeof *s->limits) &&
                tk_memory_grow(&s->leases, &s->leases_size, s->leases_nr, leases, sizeof *s->leases) &&
+               tk_memory_grow(&s->doubts, &s->doubts_size, s->doubts_nr, doubts, sizeof *s->doubts) &&
                tk_memory_grow(&s->metas, &s->metas_size, s->metas_nr, metas, sizeof *s->metas) &&
                tk_memory_grow(&s->changes, &s->changes_size, s->changes_nr, changes, sizeof *s->changes);
 }
@@ -135,29 +137,12 @@ static void apply_limits(struct tk_memory_store *store, struct tk_memory_limits 
         store->limits[at] = limits;
 }
 
-static int compare(int64_t a, int64_t b) {
-        return (a > b) - (a < b);
-}
-
-static int lease_order(const struct tk_lease *a, const struct tk_lease *b) {
-        int order = memcmp(a->subject.b, b->subject.b, sizeof a->subject.b);
-        if (!order)
-                order = compare((int64_t)a->meter, (int64_t)b->meter);
-        if (!order)
-                order = compare((int64_t)a->window.kind, (int64_t)b->window.kind);
-        if (!order)
-                order = compare(a->window.days, b->window.days);
-        if (!order)
-                order = compare(a->window.anchor_day, b->window.anchor_day);
-        return order ? order : compare(a->number, b->number);
-}
-
 /* The first lease that is not before this one. */
 static size_t lease_place(const struct tk_memory_store *store, const struct tk_lease *lease) {
         size_t low = 0, high = store->leases_nr;
         while (low < high) {
                 const size_t middle = low + (high - low) / 2;
-                if (lease_order(&store->leases[middle], lease) < 0)
+                if (tk_memory_lease_order(&store->leases[middle], lease) < 0)
                         low = middle + 1;
                 else
                         high = middle;
@@ -167,7 +152,7 @@ static size_t lease_place(const struct tk_memory_store *store, const struct tk_l
 
 static void apply_lease(struct tk_memory_store *store, const struct tk_lease *lease, bool put) {
         const size_t at = lease_place(store, lease);
-        const bool is_there = at < store->leases_nr && lease_order(&store->leases[at], lease) == 0;
+        const bool is_there = at < store->leases_nr && tk_memory_lease_order(&store->leases[at], lease) == 0;
         const size_t after = store->leases_nr - at;
         if (put && is_there) {
                 store->leases[at] = *lease;
@@ -181,6 +166,23 @@ static void apply_lease(struct tk_memory_store *store, const struct tk_lease *le
         }
 }
 
+static void apply_doubt(struct tk_memory_store *store, const struct tk_doubt_row *doubt, bool put) {
+        bool is_there;
+        const size_t at = tk_memory_doubt_place(store, doubt, &is_there);
+        const size_t after = store->doubts_nr - at;
+        if (put && is_there) {
+                store->doubts[at] = *doubt;
+        } else if (put) {
+                memmove(store->doubts + at + 1, store->doubts + at, after * sizeof *store->doubts);
+                store->doubts[at] = *doubt;
+                store->doubts_nr++;
+        } else {
+                MUST(is_there);
+                memmove(store->doubts + at, store->doubts + at + 1, (after - 1) * sizeof *store->doubts);
+                store->doubts_nr--;
+        }
+}
+
 static void apply_meta(struct tk_memory_store *store, struct tk_memory_meta *meta) {
         for (size_t i = 0; i < store->metas_nr; i++)
                 if (strcmp(store->metas[i]->name, meta->name) == 0) {
@@ -191,10 +193,15 @@ static void apply_meta(struct tk_memory_store *store, struct tk_memory_meta *met
         store->metas[store->metas_nr++] = meta;
 }
 
+static struct tk_id changed_by(const struct tk_memory_op *op) {
+        if (op->what == TK_OP_LIMITS)
+                return op->limits->subject;
+        return op->what == TK_OP_DOUBT_DROP ? op->doubt.subject : op->key->id;
+}
+
 static void apply_one(struct tk_memory_store *store, const struct tk_memory_op *op) {
         if (op->logged)
-                store->changes[store->changes_nr++] =
-                        op->what == TK_OP_LIMITS ? op->limits->subject : op->key->id;
+                store->changes[store->changes_nr++] = changed_by(op);
         switch (op->what) {
         case TK_OP_KEY_NEW:
                 apply_key_new(store, op->key);
@@ -216,6 +223,10 @@ static void apply_one(struct tk_memory_store *store, const struct tk_memory_op *
         case TK_OP_LEASE_PUT:
         case TK_OP_LEASE_DROP:
                 apply_lease(store, &op->lease, op->what == TK_OP_LEASE_PUT);
+                break;
+        case TK_OP_DOUBT_PUT:
+        case TK_OP_DOUBT_DROP:
+                apply_doubt(store, &op->doubt, op->what == TK_OP_DOUBT_PUT);
                 break;
         case TK_OP_META:
                 apply_meta(store, op->meta);

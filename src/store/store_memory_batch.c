@@ -198,6 +198,47 @@ enum tk_err tk_memory_entry_add(struct tk_store *base, const struct tk_entry *en
         return TK_OK;
 }
 
+/* ---- doubts ---- */
+
+/* The doubt as this batch sees it, or NULL. */
+static const struct tk_doubt_row *doubt_seen(const struct tk_memory_store *store,
+                                             const struct tk_doubt_row *doubt) {
+        const uint64_t hash = tk_memory_id_hash(doubt->subject);
+        const struct tk_memory_op *op = NULL;
+        bool is_there;
+        while ((op = before(&store->batch, hash, op)))
+                if ((op->what == TK_OP_DOUBT_PUT || op->what == TK_OP_DOUBT_DROP) &&
+                    tk_memory_doubt_same(&op->doubt, doubt))
+                        return op->what == TK_OP_DOUBT_PUT ? &op->doubt : NULL;
+        const size_t at = tk_memory_doubt_place(store, doubt, &is_there);
+        return is_there ? &store->doubts[at] : NULL;
+}
+
+enum tk_err tk_memory_doubt_put(struct tk_store *base, const struct tk_doubt_row *doubt) {
+        struct tk_memory_store *store = tk_memory_of(base);
+        const struct tk_doubt_row *seen = doubt_seen(store, doubt);
+        struct tk_memory_op op = {.what = TK_OP_DOUBT_PUT, .doubt = *doubt};
+        if (seen && __builtin_add_overflow(seen->amount, doubt->amount, &op.doubt.amount))
+                return TK_E_OVERFLOW;
+        if (seen && seen->since_ms < doubt->since_ms)
+                op.doubt.since_ms = seen->since_ms;
+        if (!room(&store->batch, 1))
+                return no_memory();
+        push(&store->batch, op, tk_memory_id_hash(doubt->subject));
+        return TK_OK;
+}
+
+enum tk_err tk_memory_doubt_drop(struct tk_store *base, const struct tk_doubt_row *doubt) {
+        struct tk_memory_store *store = tk_memory_of(base);
+        if (!doubt_seen(store, doubt))
+                return TK_E_NOT_FOUND;
+        if (!room(&store->batch, 1))
+                return no_memory();
+        push(&store->batch, (struct tk_memory_op){.what = TK_OP_DOUBT_DROP, .logged = true, .doubt = *doubt},
+             tk_memory_id_hash(doubt->subject));
+        return TK_OK;
+}
+
 /* ---- what the batch never looks at again ---- */
 
 enum tk_err tk_memory_limits_put(struct tk_store *base, struct tk_id subject, const struct tk_limit *limits,

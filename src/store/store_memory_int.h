@@ -55,6 +55,8 @@ enum tk_memory_what {
         TK_OP_LIMITS,
         TK_OP_LEASE_PUT,
         TK_OP_LEASE_DROP,
+        TK_OP_DOUBT_PUT, /* doubt, as it becomes; found by subject */
+        TK_OP_DOUBT_DROP,
         TK_OP_META
 };
 
@@ -63,7 +65,7 @@ struct tk_memory_op {
         enum tk_memory_what what;
         uint32_t bucket; /* where it can be found again, see tk_memory_batch */
         uint32_t before; /* the operation of that bucket before this one, plus 1; 0: none */
-        bool logged;     /* a change for the log; of keys and limits only */
+        bool logged;     /* a change for the log */
         union {
                 struct tk_key *key; /* owned, except by KEY_DIGEST */
                 struct {
@@ -76,6 +78,7 @@ struct tk_memory_op {
                 struct tk_entry *entry;          /* owned */
                 struct tk_memory_limits *limits; /* owned */
                 struct tk_lease lease;
+                struct tk_doubt_row doubt;
                 struct tk_memory_meta *meta; /* owned */
         };
 };
@@ -104,8 +107,10 @@ struct tk_memory_store {
         size_t entries_nr, entries_size;
         struct tk_memory_limits **limits;
         size_t limits_nr, limits_size;
-        struct tk_lease *leases; /* in the order of lease_order() */
+        struct tk_lease *leases; /* in the order of tk_memory_lease_order() */
         size_t leases_nr, leases_size;
+        struct tk_doubt_row *doubts; /* in the same order */
+        size_t doubts_nr, doubts_size;
         struct tk_memory_meta **metas;
         size_t metas_nr, metas_size;
         struct tk_id *changes; /* the seq of one is its index plus 1 */
@@ -138,6 +143,13 @@ uint64_t tk_memory_digest_hash(const uint8_t digest[32]);
 uint64_t tk_memory_series_hash(struct tk_id subject, enum tk_meter meter);
 /* < 0: (a_ms, a) comes before (b_ms, b). */
 int tk_memory_order(int64_t a_ms, struct tk_id a, int64_t b_ms, struct tk_id b);
+/* By subject, meter, window and number. */
+int tk_memory_lease_order(const struct tk_lease *a, const struct tk_lease *b);
+/* The first doubt that is not before this one; *is_there: it is this one. */
+size_t tk_memory_doubt_place(const struct tk_memory_store *store, const struct tk_doubt_row *doubt,
+                             bool *is_there);
+bool tk_memory_doubt_same(const struct tk_doubt_row *a,
+                          const struct tk_doubt_row *b); /* but for the amount */
 /* Grows *array of items of this size for `more`; false: out of memory. */
 TK_CHECKED bool tk_memory_grow(void *array, size_t *size, size_t nr, size_t more, size_t item);
 
@@ -151,6 +163,7 @@ tk_store_usage_add_f tk_memory_usage_add;
 tk_store_entry_add_f tk_memory_entry_add;
 tk_store_limits_put_f tk_memory_limits_put;
 tk_store_lease_f tk_memory_lease_put, tk_memory_lease_drop;
+tk_store_doubt_f tk_memory_doubt_put, tk_memory_doubt_drop;
 tk_store_meta_put_f tk_memory_meta_put;
 
 /* ---- store_memory_apply.c ---- */
@@ -170,6 +183,7 @@ tk_reader_usage_sum_group_f tk_memory_reader_usage_sum_group;
 tk_reader_limits_f tk_memory_reader_limits;
 tk_reader_entry_list_f tk_memory_reader_entry_list;
 tk_reader_lease_list_f tk_memory_reader_lease_list;
+tk_reader_doubt_list_f tk_memory_reader_doubt_list;
 tk_reader_changes_f tk_memory_reader_changes;
 tk_reader_change_last_f tk_memory_reader_change_last;
 tk_reader_meta_get_f tk_memory_reader_meta_get;

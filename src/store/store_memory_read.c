@@ -168,6 +168,16 @@ enum tk_err tk_memory_reader_lease_list(struct tk_reader *reader, tk_lease_each_
         return unlock(reader, TK_OK);
 }
 
+enum tk_err tk_memory_reader_doubt_list(struct tk_reader *reader, struct tk_id subject, tk_doubt_each_f *each,
+                                        void *ctx) {
+        const struct tk_memory_store *store = lock(reader);
+        for (size_t i = 0; i < store->doubts_nr; i++)
+                if ((tk_id_none(subject) || tk_id_eq(store->doubts[i].subject, subject)) &&
+                    !each(&store->doubts[i], ctx))
+                        break;
+        return unlock(reader, TK_OK);
+}
+
 enum tk_err tk_memory_reader_changes(struct tk_reader *reader, int64_t after, tk_change_each_f *each,
                                      void *ctx) {
         const struct tk_memory_store *store = lock(reader);

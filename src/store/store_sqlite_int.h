@@ -41,6 +41,9 @@ enum tk_sqlite_stmt {
         TK_SQL_ENTRY_INSERT,
         TK_SQL_LEASE_PUT,
         TK_SQL_LEASE_DROP,
+        TK_SQL_DOUBT_GET,
+        TK_SQL_DOUBT_PUT,
+        TK_SQL_DOUBT_DROP,
         TK_SQL_META_PUT,
         TK_SQL_WRITER_NR, /* readers prepare only what follows; the writer everything */
         TK_SQL_META_GET = TK_SQL_WRITER_NR,
@@ -58,6 +61,8 @@ enum tk_sqlite_stmt {
         TK_SQL_ENTRY_LIST_SUBJECT,
         TK_SQL_ENTRY_LIST_ORG,
         TK_SQL_LEASE_LIST,
+        TK_SQL_DOUBT_LIST,
+        TK_SQL_DOUBT_LIST_SUBJECT,
         TK_SQL_CHANGES,
         TK_SQL_CHANGE_LAST,
         TK_SQL_NR
@@ -150,6 +155,7 @@ TK_CHECKED enum tk_err tk_sqlite_limits_read(struct tk_sqlite_conn *conn, struct
                                              struct tk_limit limits[TK_KEY_LIMITS_MAX], unsigned *limits_nr);
 TK_CHECKED enum tk_err tk_sqlite_entry_read(struct tk_sqlite_use *use, struct tk_entry *out);
 TK_CHECKED enum tk_err tk_sqlite_lease_read(struct tk_sqlite_use *use, struct tk_lease *out);
+TK_CHECKED enum tk_err tk_sqlite_doubt_read(struct tk_sqlite_use *use, struct tk_doubt_row *out);
 /* NOT_FOUND; TOO_BIG: more than size. */
 TK_CHECKED enum tk_err tk_sqlite_meta_get(struct tk_sqlite_conn *conn, const char *name, void *out,
                                           size_t size, size_t *len);
@@ -160,6 +166,7 @@ tk_store_key_write_f tk_sqlite_key_insert, tk_sqlite_key_update;
 tk_store_key_touch_f tk_sqlite_key_touch;
 tk_store_limits_put_f tk_sqlite_limits_put;
 tk_store_lease_f tk_sqlite_lease_put, tk_sqlite_lease_drop;
+tk_store_doubt_f tk_sqlite_doubt_put, tk_sqlite_doubt_drop;
 tk_store_meta_put_f tk_sqlite_meta_put;
 
 /* ---- store_sqlite_entry.c ---- */
@@ -198,6 +205,7 @@ tk_reader_usage_sum_group_f tk_sqlite_reader_usage_sum_group;
 tk_reader_limits_f tk_sqlite_reader_limits;
 tk_reader_entry_list_f tk_sqlite_reader_entry_list;
 tk_reader_lease_list_f tk_sqlite_reader_lease_list;
+tk_reader_doubt_list_f tk_sqlite_reader_doubt_list;
 tk_reader_changes_f tk_sqlite_reader_changes;
 tk_reader_change_last_f tk_sqlite_reader_change_last;
 tk_reader_meta_get_f tk_sqlite_reader_meta_get;

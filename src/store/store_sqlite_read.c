@@ -193,6 +193,24 @@ enum tk_err tk_sqlite_reader_lease_list(struct tk_reader *reader, tk_lease_each_
         return err == TK_E_NOT_FOUND ? TK_OK : err;
 }
 
+enum tk_err tk_sqlite_reader_doubt_list(struct tk_reader *reader, struct tk_id subject, tk_doubt_each_f *each,
+                                        void *ctx) {
+        const bool all = tk_id_none(subject);
+        struct tk_sqlite_use use =
+                tk_sqlite_begin(conn_of(reader), all ? TK_SQL_DOUBT_LIST : TK_SQL_DOUBT_LIST_SUBJECT);
+        struct tk_doubt_row doubt;
+        enum tk_err err;
+        if (!all)
+                tk_sqlite_id(&use, &subject);
+        while ((err = tk_sqlite_next(&use)) == TK_OK) {
+                err = tk_sqlite_doubt_read(&use, &doubt);
+                if (err || !each(&doubt, ctx))
+                        break;
+        }
+        tk_sqlite_end(&use);
+        return err == TK_E_NOT_FOUND ? TK_OK : err;
+}
+
 enum tk_err tk_sqlite_reader_changes(struct tk_reader *reader, int64_t after, tk_change_each_f *each,
                                      void *ctx) {
         struct tk_sqlite_use use = tk_sqlite_begin(conn_of(reader), TK_SQL_CHANGES);

@@ -131,6 +131,17 @@ enum tk_err tk_sqlite_lease_read(struct tk_sqlite_use *use, struct tk_lease *out
         return use->bad ? damaged("a lease of", out->subject) : TK_OK;
 }
 
+enum tk_err tk_sqlite_doubt_read(struct tk_sqlite_use *use, struct tk_doubt_row *out) {
+        memset(out, 0, sizeof *out);
+        tk_sqlite_col_blob(use, out->subject.b, sizeof out->subject.b);
+        out->meter = (enum tk_meter)tk_sqlite_col_int(use, 0, TK_METER_NR - 1);
+        read_window(use, &out->window);
+        out->number = tk_sqlite_col_int(use, INT64_MIN, INT64_MAX);
+        out->amount = tk_sqlite_col_int(use, 1, INT64_MAX);
+        out->since_ms = tk_sqlite_col_int(use, 0, TIME_MAX);
+        return use->bad ? damaged("a doubt of", out->subject) : TK_OK;
+}
+
 enum tk_err tk_sqlite_meta_get(struct tk_sqlite_conn *conn, const char *name, void *out, size_t size,
                                size_t *len) {
         struct tk_sqlite_use use = tk_sqlite_begin(conn, TK_SQL_META_GET);

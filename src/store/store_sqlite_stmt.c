@@ -32,6 +32,12 @@
         USAGE_GROUP(column, "span = 1 AND number >= ?4 AND number < ?5 UNION ALL ")                          \
         USAGE_GROUP(column, "span = 2 AND number >= ?6 AND number < ?7")
 #define LEASE_COLUMNS "subject, meter, window_kind, window_days, window_anchor, number, bound"
+#define DOUBT_COLUMNS "subject, meter, window_kind, window_days, window_anchor, number, amount, since_ms"
+#define DOUBT_IS                                                                                             \
+        "subject = ?1 AND meter = ?2 AND window_kind = ?3 AND window_days = ?4 AND window_anchor = ?5 AND "  \
+        "number = ?6"
+/* Of the primary key, so that it costs nothing. */
+#define DOUBT_ORDER "ORDER BY subject, meter, window_kind, window_days, window_anchor, number"
 
 static const struct {
         const char *what; /* for the log: "while ..." */
@@ -80,6 +86,13 @@ static const struct {
         [TK_SQL_LEASE_DROP] = {"removing a lease",
                                "DELETE FROM lease WHERE subject = ?1 AND meter = ?2 AND window_kind = ?3 AND "
                                "window_days = ?4 AND window_anchor = ?5 AND number = ?6"},
+        [TK_SQL_DOUBT_GET] = {"reading a doubt", "SELECT " DOUBT_COLUMNS " FROM doubt WHERE " DOUBT_IS},
+        [TK_SQL_DOUBT_PUT] = {"writing a doubt",
+                              "INSERT INTO doubt (" DOUBT_COLUMNS ") "
+                              "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) "
+                              "ON CONFLICT DO UPDATE SET amount = amount + excluded.amount, "
+                              "since_ms = min(since_ms, excluded.since_ms)"},
+        [TK_SQL_DOUBT_DROP] = {"removing a doubt", "DELETE FROM doubt WHERE " DOUBT_IS},
         [TK_SQL_META_PUT] = {"writing a setting", "INSERT INTO meta (name, value) VALUES (?1, ?2) "
                                                   "ON CONFLICT DO UPDATE SET value = excluded.value"},
         [TK_SQL_META_GET] = {"reading a setting", "SELECT value FROM meta WHERE name = ?1"},
@@ -114,6 +127,9 @@ static const struct {
         [TK_SQL_ENTRY_LIST_ORG] = {"listing entries", "SELECT " ENTRY_COLUMNS " FROM entry WHERE org = ?1 "
                                                       "ORDER BY posted_at_ms DESC, id DESC LIMIT ?2"},
         [TK_SQL_LEASE_LIST] = {"listing leases", "SELECT " LEASE_COLUMNS " FROM lease"},
+        [TK_SQL_DOUBT_LIST] = {"listing doubts", "SELECT " DOUBT_COLUMNS " FROM doubt " DOUBT_ORDER},
+        [TK_SQL_DOUBT_LIST_SUBJECT] = {"listing doubts", "SELECT " DOUBT_COLUMNS " FROM doubt "
+                                                         "WHERE subject = ?1 " DOUBT_ORDER},
         [TK_SQL_CHANGES] = {"reading changes", "SELECT seq, subject FROM change WHERE seq > ?1 ORDER BY seq"},
         [TK_SQL_CHANGE_LAST] = {"reading changes", "SELECT coalesce(max(seq), 0) FROM change"},
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What a batch writes at once: keys, limits, leases, settings. The front has validated each row; here it is
- * only spread over its columns.
+ * What a batch writes at once: keys, limits, leases, doubts, settings. The front has validated each row; here
+ * it is only spread over its columns.
  *
  * An operation that is refused (CONFLICT, NOT_FOUND) is refused by its first statement, so that
  * nothing of it was written; a fault in a later one breaks the batch.
@@ -94,7 +94,7 @@ enum tk_err tk_sqlite_key_insert(struct tk_store *store, const struct tk_key *ke
         return err ? err : insert_change(conn, key->id);
 }
 
-/* Runs a statement that changes the one row of a key. */
+/* Runs a statement that changes the one row of a thing. */
 static enum tk_err run_on_row(struct tk_sqlite_use *use) {
         enum tk_err err = tk_sqlite_run(use);
         return !err && sqlite3_changes(use->conn->db) == 0 ? TK_E_NOT_FOUND : err;
@@ -182,6 +182,54 @@ enum tk_err tk_sqlite_lease_drop(struct tk_store *store, const struct tk_lease *
         struct tk_sqlite_use use = tk_sqlite_begin(conn, TK_SQL_LEASE_DROP);
         bind_lease(&use, lease);
         return tk_sqlite_run(&use);
+}
+
+/* The six columns that name a doubt. */
+static void bind_doubt(struct tk_sqlite_use *use, const struct tk_doubt_row *doubt) {
+        tk_sqlite_id(use, &doubt->subject);
+        tk_sqlite_int(use, (int64_t)doubt->meter);
+        bind_window(use, doubt->window);
+        tk_sqlite_int(use, doubt->number);
+}
+
+/* OVERFLOW: what is stored and this do not fit together. A damaged one is not added to either. */
+static enum tk_err doubt_fits(struct tk_sqlite_conn *conn, const struct tk_doubt_row *doubt) {
+        struct tk_sqlite_use use = tk_sqlite_begin(conn, TK_SQL_DOUBT_GET);
+        struct tk_doubt_row stored;
+        int64_t sum;
+        bind_doubt(&use, doubt);
+        enum tk_err err = tk_sqlite_next(&use);
+        if (!err)
+                err = tk_sqlite_doubt_read(&use, &stored);
+        if (!err && __builtin_add_overflow(stored.amount, doubt->amount, &sum))
+                err = TK_E_OVERFLOW;
+        tk_sqlite_end(&use);
+        return err == TK_E_NOT_FOUND ? TK_OK : err;
+}
+
+enum tk_err tk_sqlite_doubt_put(struct tk_store *store, const struct tk_doubt_row *doubt) {
+        struct tk_sqlite_conn *conn;
+        enum tk_err err = conn_get(store, &conn);
+        if (!err)
+                err = doubt_fits(conn, doubt);
+        if (err)
+                return err;
+        struct tk_sqlite_use use = tk_sqlite_begin(conn, TK_SQL_DOUBT_PUT);
+        bind_doubt(&use, doubt);
+        tk_sqlite_int(&use, doubt->amount);
+        tk_sqlite_int(&use, doubt->since_ms);
+        return tk_sqlite_run(&use);
+}
+
+enum tk_err tk_sqlite_doubt_drop(struct tk_store *store, const struct tk_doubt_row *doubt) {
+        struct tk_sqlite_conn *conn;
+        enum tk_err err = conn_get(store, &conn);
+        if (err)
+                return err;
+        struct tk_sqlite_use use = tk_sqlite_begin(conn, TK_SQL_DOUBT_DROP);
+        bind_doubt(&use, doubt);
+        err = run_on_row(&use);
+        return err ? err : insert_change(conn, doubt->subject);
 }
 
 enum tk_err tk_sqlite_meta_put(struct tk_store *store, const char *name, struct tk_str value) {

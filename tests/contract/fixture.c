@@ -106,6 +106,21 @@ struct tk_lease lease_of(struct tk_id subject, int64_t bound) {
                                  .bound = bound};
 }
 
+struct tk_doubt_row doubt_of(struct tk_id subject, int64_t amount) {
+        return (struct tk_doubt_row){.subject = subject,
+                                     .meter = TK_METER_USD,
+                                     .window = {.kind = TK_WINDOW_MONTH},
+                                     .number = 682,
+                                     .amount = amount,
+                                     .since_ms = 1700000000000};
+}
+
+bool doubt_same(const struct tk_doubt_row *a, const struct tk_doubt_row *b) {
+        return tk_id_eq(a->subject, b->subject) && a->meter == b->meter &&
+               tk_window_spec_eq(a->window, b->window) && a->number == b->number && a->amount == b->amount &&
+               a->since_ms == b->since_ms;
+}
+
 bool limit_same(const struct tk_limit *a, const struct tk_limit *b) {
         return a->meter == b->meter && a->flags == b->flags && a->cap == b->cap &&
                tk_window_spec_eq(a->window, b->window);

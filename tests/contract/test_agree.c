@@ -66,6 +66,16 @@ static unsigned random_limits(struct pair *pair, struct tk_limit limits[4]) {
         return nr;
 }
 
+static struct tk_doubt_row random_doubt(struct pair *pair) {
+        struct tk_doubt_row doubt = doubt_of(id_of(1 + pick(pair, 3)), pick(pair, 1000));
+        doubt.meter = (enum tk_meter)pick(pair, 2);
+        doubt.number = (int64_t)pick(pair, 2);
+        doubt.since_ms = pick(pair, 1000);
+        if (pick(pair, 8) == 0)
+                doubt.amount += INT64_MAX - 999;
+        return doubt;
+}
+
 static int64_t random_amount(struct pair *pair) {
         return pick(pair, 8) ? (int64_t)pick(pair, 1000) : INT64_MAX - (int64_t)pick(pair, 1000);
 }
@@ -78,10 +88,11 @@ static enum tk_err put_meta(struct tk_store *store, unsigned n) {
 
 /* The same operation with the same data on both; what they answer must be the same. */
 static void one_op(struct pair *pair) {
-        const unsigned what = pick(pair, 10), n = pick(pair, 100);
+        const unsigned what = pick(pair, 12), n = pick(pair, 100);
         const struct tk_key key = random_key(pair);
         const struct tk_lease lease = random_lease(pair);
         const struct tk_id subject = random_subject(pair);
+        const struct tk_doubt_row doubt = random_doubt(pair);
         struct tk_limit limits[4];
         const unsigned limits_nr = random_limits(pair, limits);
         const int64_t amount = random_amount(pair), hour = (int64_t)pick(pair, 200) - 60;
@@ -108,6 +119,10 @@ static void one_op(struct pair *pair) {
                         err[i] = tk_store_lease_put(store, &lease);
                 else if (what == 7)
                         err[i] = tk_store_lease_drop(store, &lease);
+                else if (what == 10)
+                        err[i] = tk_store_doubt_put(store, &doubt);
+                else if (what == 11)
+                        err[i] = tk_store_doubt_drop(store, &doubt);
                 else if (what == 8)
                         err[i] = tk_store_limits_put(store, subject, limits, limits_nr);
                 else
@@ -207,6 +222,15 @@ static bool add_lease(const struct tk_lease *lease, void *ctx) {
         return true;
 }
 
+static bool add_doubt(const struct tk_doubt_row *doubt, void *ctx) {
+        struct text *text = ctx;
+        add(text, "doubt");
+        add_id(text, doubt->subject);
+        add(text, " %d %lld %lld %lld\n", (int)doubt->meter, (long long)doubt->number,
+            (long long)doubt->amount, (long long)doubt->since_ms);
+        return true;
+}
+
 static bool add_change(int64_t seq, struct tk_id key, void *ctx) {
         struct text *text = ctx;
         TK_UNUSED(seq); /* only its order is promised */
@@ -267,6 +291,8 @@ static void add_all(struct text *text, struct tk_reader *reader, struct tk_id or
         assert_ok(tk_reader_entry_list(reader, org, id_of(2), 4, add_entry, text));
         assert_ok(tk_reader_lease_list(reader, add_lease, &leases));
         add(text, "leases %u %llu\n", leases.nr, (unsigned long long)leases.sum);
+        assert_ok(tk_reader_doubt_list(reader, none, add_doubt, text));
+        assert_ok(tk_reader_doubt_list(reader, id_of(2), add_doubt, text));
         assert_ok(tk_reader_changes(reader, 0, add_change, text));
         assert_ok(tk_reader_change_last(reader, &last));
         add(text, "changed %d\n", last > 0);

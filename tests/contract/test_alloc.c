@@ -75,6 +75,7 @@ static enum tk_err write_batch(struct tk_store *store, unsigned base) {
                 struct tk_key key = key_of(tk_store_org(store), base + i);
                 struct tk_entry entry = entry_of(tk_store_org(store), key.id, base + i);
                 struct tk_lease lease = lease_of(key.id, 5);
+                struct tk_doubt_row doubt = doubt_of(key.id, 5), gone = doubt_of(tk_store_org(store), 5);
                 char name[] = {(char)('a' + i % 26), (char)('a' + i / 26), '\0'};
                 err = tk_store_key_insert(store, &key);
                 if (!err)
@@ -88,6 +89,12 @@ static enum tk_err write_batch(struct tk_store *store, unsigned base) {
                 if (!err)
                         err = tk_store_lease_put(store, &lease);
                 if (!err)
+                        err = tk_store_doubt_put(store, &gone);
+                if (!err)
+                        err = tk_store_doubt_put(store, &doubt);
+                if (!err)
+                        err = tk_store_doubt_drop(store, &gone);
+                if (!err)
                         err = tk_store_limits_put(store, id_of(50000 + base + i), key.limits, key.limits_nr);
                 if (!err)
                         err = tk_store_meta_put(store, name, TK_STR("value"));
@@ -99,7 +106,7 @@ static enum tk_err write_batch(struct tk_store *store, unsigned base) {
 }
 
 struct seen {
-        unsigned keys, entries, leases;
+        unsigned keys, entries, leases, doubts;
 };
 
 static bool count_key(const struct tk_key *key, void *ctx) {
@@ -120,6 +127,12 @@ static bool count_lease(const struct tk_lease *lease, void *ctx) {
         return true;
 }
 
+static bool count_doubt(const struct tk_doubt_row *doubt, void *ctx) {
+        TK_UNUSED(doubt);
+        ((struct seen *)ctx)->doubts++;
+        return true;
+}
+
 static void check(struct tk_store *store, unsigned batches) {
         const struct tk_id none = {{0}};
         struct tk_reader *reader = reader_must_open(store);
@@ -130,11 +143,13 @@ static void check(struct tk_store *store, unsigned batches) {
         assert_ok(tk_reader_key_list(reader, tk_store_org(store), 0, none, UINT32_MAX, count_key, &seen));
         assert_ok(tk_reader_entry_list(reader, tk_store_org(store), none, UINT32_MAX, count_entry, &seen));
         assert_ok(tk_reader_lease_list(reader, count_lease, &seen));
+        assert_ok(tk_reader_doubt_list(reader, none, count_doubt, &seen));
         assert_ok(tk_reader_change_last(reader, &changes));
         assert_int_equal(seen.keys, batches * SUBJECTS);
         assert_int_equal(seen.entries, batches * SUBJECTS);
         assert_int_equal(seen.leases, batches * SUBJECTS);
-        assert_int_equal(changes, batches * SUBJECTS * 3);
+        assert_int_equal(seen.doubts, batches * SUBJECTS);
+        assert_int_equal(changes, batches * SUBJECTS * 4);
         for (unsigned batch = 0; batch < 2; batch++)
                 for (unsigned i = 1; i <= SUBJECTS; i++) {
                         assert_int_equal(usage_of(reader, id_of(batch * 1000 + i), TK_METER_USD),

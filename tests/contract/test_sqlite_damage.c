@@ -23,7 +23,7 @@ static void raw(const char *path, const char *sql) {
         assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
 
-/* Keys 1..3 with usage, entries and a lease each. */
+/* Keys 1..3 with usage, entries, a lease and a doubt each. */
 static void fill(const char *url) {
         struct tk_store *store = store_must_open(url);
         assert_ok(tk_store_begin(store));
@@ -31,9 +31,11 @@ static void fill(const char *url) {
                 struct tk_key key = key_of(tk_store_org(store), i);
                 struct tk_entry entry = entry_of(tk_store_org(store), key.id, i);
                 struct tk_lease lease = lease_of(key.id, 5);
+                struct tk_doubt_row doubt = doubt_of(key.id, 5);
                 assert_ok(tk_store_key_insert(store, &key));
                 assert_ok(tk_store_entry_add(store, &entry));
                 assert_ok(tk_store_lease_put(store, &lease));
+                assert_ok(tk_store_doubt_put(store, &doubt));
                 for (int64_t hour = 0; hour < 60; hour += 7)
                         assert_ok(tk_store_usage_add(store, key.id, TK_METER_USD, hour, 9));
         }
@@ -62,6 +64,12 @@ static bool any_lease(const struct tk_lease *lease, void *ctx) {
         return true;
 }
 
+static bool any_doubt(const struct tk_doubt_row *doubt, void *ctx) {
+        TK_UNUSED(doubt);
+        TK_UNUSED(ctx);
+        return true;
+}
+
 static bool any_change(int64_t seq, struct tk_id key, void *ctx) {
         TK_UNUSED(seq);
         TK_UNUSED(key);
@@ -70,7 +78,7 @@ static bool any_change(int64_t seq, struct tk_id key, void *ctx) {
 }
 
 /* Reads what is about key 2 in each way. */
-enum what { KEY, KEYS, ENTRIES, LEASES, USAGE, TOTAL, GROUP, GROUP_TOTAL, LIMITS, CHANGES, WHAT_NR };
+enum what { KEY, KEYS, ENTRIES, LEASES, USAGE, TOTAL, GROUP, GROUP_TOTAL, LIMITS, DOUBTS, CHANGES, WHAT_NR };
 
 static enum tk_err read_one(struct tk_store *store, struct tk_reader *reader, enum what what) {
         const struct tk_id none = {{0}}, org = tk_store_org(store);
@@ -98,6 +106,8 @@ static enum tk_err read_one(struct tk_store *store, struct tk_reader *reader, en
                                                  INT64_MAX, &sum);
         case LIMITS:
                 return tk_reader_limits(reader, org, limits, &limits_nr);
+        case DOUBTS:
+                return tk_reader_doubt_list(reader, none, any_doubt, NULL);
         case CHANGES:
                 return tk_reader_changes(reader, 0, any_change, NULL);
         case WHAT_NR:
@@ -157,6 +167,13 @@ static const struct {
         {"UPDATE lease SET bound = -1", ONE(LEASES)},
         {"UPDATE lease SET window_kind = 200", ONE(LEASES)},
         {"UPDATE lease SET subject = CAST(subject || x'00' AS BLOB)", ONE(LEASES)},
+        {"UPDATE doubt SET amount = 0", ONE(DOUBTS)},
+        {"UPDATE doubt SET since_ms = -1", ONE(DOUBTS)},
+        {"UPDATE doubt SET since_ms = 9223372036854775807", ONE(DOUBTS)},
+        {"UPDATE doubt SET window_kind = 8", ONE(DOUBTS)},
+        {"UPDATE doubt SET window_days = 1", ONE(DOUBTS)},
+        {"UPDATE doubt SET meter = 5", ONE(DOUBTS)},
+        {"UPDATE doubt SET subject = CAST(subject || x'00' AS BLOB)", ONE(DOUBTS)},
         {"UPDATE usage SET usd = -1 WHERE span > 0", ONE(USAGE) | ONE(GROUP)},
         {"UPDATE usage SET usd = -1 WHERE span = 0", ONE(TOTAL) | ONE(GROUP_TOTAL)},
         {"UPDATE change SET subject = x'00'", ONE(CHANGES)},
@@ -261,11 +278,13 @@ static unsigned use_all(const char *url) {
                 struct tk_key key = key_of(tk_store_org(store), 2);
                 struct tk_entry entry = entry_of(tk_store_org(store), key.id, 77);
                 struct tk_lease lease = lease_of(key.id, 8);
+                struct tk_doubt_row doubt = doubt_of(key.id, 8);
                 faults += tk_store_key_update(store, &key) != TK_OK;
                 faults += tk_store_key_touch(store, key.id, 99) != TK_OK;
                 faults += tk_store_usage_add(store, key.id, TK_METER_USD, 14, 5) != TK_OK;
                 faults += tk_store_entry_add(store, &entry) != TK_OK;
                 faults += tk_store_lease_put(store, &lease) != TK_OK;
+                faults += tk_store_doubt_put(store, &doubt) != TK_OK;
                 faults += tk_store_commit(store) != TK_OK;
         }
         tk_store_close(&store);
@@ -315,7 +334,8 @@ static void test_no_read_walks_a_table(void **state) {
                 assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &stmt, NULL), SQLITE_OK);
                 while (sqlite3_step(stmt) == SQLITE_ROW) {
                         const char *plan = (const char *)sqlite3_column_text(stmt, 3);
-                        const bool walks = strstr(plan, "SCAN") && i != TK_SQL_LEASE_LIST;
+                        const bool walks =
+                                strstr(plan, "SCAN") && i != TK_SQL_LEASE_LIST && i != TK_SQL_DOUBT_LIST;
                         if (walks || strstr(plan, "TEMP B-TREE"))
                                 print_error("%s: %s\n", statements[i].sql, plan);
                         assert_false(walks);

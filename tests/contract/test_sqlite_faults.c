@@ -36,6 +36,7 @@ static enum tk_err fill_batch(struct tk_store *store, unsigned batch) {
                 struct tk_key key = batch_key(store, batch, i), seen;
                 struct tk_entry entry = entry_of(tk_store_org(store), key.id, batch * 1000 + i);
                 struct tk_lease lease = lease_of(key.id, 5);
+                struct tk_doubt_row doubt = doubt_of(key.id, 5), gone = doubt_of(tk_store_org(store), 5);
                 err = tk_store_key_insert(store, &key);
                 if (!err)
                         err = tk_store_mark(store);
@@ -50,6 +51,14 @@ static enum tk_err fill_batch(struct tk_store *store, unsigned batch) {
                         err = tk_store_mark_keep(store);
                 if (!err)
                         err = tk_store_lease_put(store, &lease);
+                if (!err)
+                        err = tk_store_doubt_put(store, &doubt);
+                if (!err)
+                        err = tk_store_doubt_put(store, &gone);
+                if (!err)
+                        err = tk_store_doubt_put(store, &doubt); /* adds */
+                if (!err)
+                        err = tk_store_doubt_drop(store, &gone);
                 if (!err)
                         err = tk_store_limits_put(store, key.workspace, key.limits, key.limits_nr);
                 if (!err)
@@ -70,7 +79,7 @@ static enum tk_err write_batch(struct tk_store *store, unsigned batch) {
 }
 
 struct seen {
-        unsigned keys, entries, leases;
+        unsigned keys, entries, leases, doubts;
         enum tk_err err;
 };
 
@@ -89,6 +98,12 @@ static bool count_entry(const struct tk_entry *entry, void *ctx) {
 static bool count_lease(const struct tk_lease *lease, void *ctx) {
         TK_UNUSED(lease);
         ((struct seen *)ctx)->leases++;
+        return true;
+}
+
+static bool count_doubt(const struct tk_doubt_row *doubt, void *ctx) {
+        TK_UNUSED(doubt);
+        ((struct seen *)ctx)->doubts++;
         return true;
 }
 
@@ -113,6 +128,8 @@ static bool has_batch(struct tk_store *store, struct tk_reader *reader, unsigned
                 assert_int_equal(limits_nr, err ? 0 : want.limits_nr);
                 assert_ok(tk_reader_entry_list(reader, tk_store_org(store), want.id, 5, count_entry, &seen));
                 assert_int_equal(seen.entries, err ? 0 : 1);
+                assert_ok(tk_reader_doubt_list(reader, want.id, count_doubt, &seen));
+                assert_int_equal(seen.doubts, err ? 0 : 1);
                 there += !err;
         }
         assert_true(there == 0 || there == SUBJECTS);
@@ -133,10 +150,12 @@ static void check_batches(struct tk_store *store, unsigned mask) {
         }
         assert_ok(tk_reader_key_list(reader, tk_store_org(store), 0, none, UINT32_MAX, count_key, &seen));
         assert_ok(tk_reader_lease_list(reader, count_lease, &seen));
+        assert_ok(tk_reader_doubt_list(reader, none, count_doubt, &seen));
         assert_int_equal(seen.keys, batches * SUBJECTS);
         assert_int_equal(seen.leases, batches * SUBJECTS);
+        assert_int_equal(seen.doubts, batches * SUBJECTS);
         assert_ok(tk_reader_change_last(reader, &changes));
-        assert_true(changes >= 3 * batches * SUBJECTS);
+        assert_true(changes >= 4 * batches * SUBJECTS);
         tk_reader_close(&reader);
 }
 
@@ -373,6 +392,10 @@ static enum tk_err read_all(struct tk_store *store, struct tk_reader *reader, st
         if (!err)
                 err = tk_reader_lease_list(reader, count_lease, seen);
         if (!err)
+                err = tk_reader_doubt_list(reader, none, count_doubt, seen);
+        if (!err)
+                err = tk_reader_doubt_list(reader, want.id, count_doubt, seen);
+        if (!err)
                 err = tk_reader_usage_sum(reader, want.id, TK_METER_USD, 0, 100, &number);
         if (!err)
                 err = tk_reader_usage_sum_group(reader, TK_GROUP_ORG, tk_store_org(store), TK_METER_USD, 0,
@@ -399,6 +422,7 @@ static bool run_read(const struct sort *sort, unsigned n) {
         assert_int_equal(seen.keys, SUBJECTS);
         assert_int_equal(seen.entries, SUBJECTS);
         assert_int_equal(seen.leases, SUBJECTS);
+        assert_int_equal(seen.doubts, SUBJECTS + 1);
         tk_reader_close(&reader);
         tk_store_close(&store);
         place_remove(&place);

@@ -124,6 +124,20 @@ CREATE TABLE lease (
         PRIMARY KEY (subject, meter, window_kind, window_days, window_anchor, number)
 ) STRICT, WITHOUT ROWID;
 
+-- What a crash left open: of this much it is not known whether it was spent, so it counts as if it were,
+-- until its window ends or an operator says.
+CREATE TABLE doubt (
+        subject BLOB NOT NULL CHECK (length(subject) = 16),
+        meter INTEGER NOT NULL,
+        window_kind INTEGER NOT NULL,
+        window_days INTEGER NOT NULL,
+        window_anchor INTEGER NOT NULL,
+        number INTEGER NOT NULL,
+        amount INTEGER NOT NULL CHECK (amount > 0),
+        since_ms INTEGER NOT NULL,
+        PRIMARY KEY (subject, meter, window_kind, window_days, window_anchor, number)
+) STRICT, WITHOUT ROWID;
+
 -- Which key, workspace or organisation changed, in the order of the commits; AUTOINCREMENT, so that no number is ever used twice.
 CREATE TABLE change (
         seq INTEGER PRIMARY KEY AUTOINCREMENT,
