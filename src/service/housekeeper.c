@@ -59,7 +59,7 @@ static bool on_change(int64_t seq, struct tk_id key, void *ctx) {
         return true;
 }
 
-static void read_changes(struct tk_service *service) {
+void tk_housekeeper_tick(struct tk_service *service) {
         enum tk_err err =
                 tk_reader_changes(service->housekeeper_reader, service->change_seen, on_change, service);
         if (err != TK_OK)
@@ -137,7 +137,7 @@ static bool wait_tick(struct tk_service *service) {
 void *tk_housekeeper_main(void *arg) {
         struct tk_service *service = arg;
         for (unsigned tick = 1; wait_tick(service); tick++) {
-                read_changes(service);
+                tk_housekeeper_tick(service);
                 if (tick % TICKS_PER_FLUSH == 0)
                         tk_service_flush_touched(service);
         }

@@ -9,6 +9,8 @@ struct tk_service;
 
 /* The thread's main; it starts after everything else and ends first. */
 void *tk_housekeeper_main(void *service);
+/* What it does four times a second: reads the change log, and queues what must be read again. */
+void tk_housekeeper_tick(struct tk_service *service);
 /* Queues the write of all noted uses (last_used_ms). Any thread. */
 void tk_service_flush_touched(struct tk_service *service);
 

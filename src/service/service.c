@@ -204,6 +204,11 @@ bool tk_service_step(struct tk_service *service) {
         return tk_writer_step(service->writer);
 }
 
+void tk_service_tick(struct tk_service *service) {
+        MUST(service->manual);
+        tk_housekeeper_tick(service);
+}
+
 void tk_service_abandon(struct tk_service **service) {
         struct tk_service *s = *service;
         MUST(s->manual);

@@ -23,6 +23,8 @@ TK_CHECKED enum tk_err tk_service_open(const struct tk_service_opt *opt, struct 
 void tk_service_close(struct tk_service **service);
 /* Manual only. One batch of the writer; true when something was queued. */
 bool tk_service_step(struct tk_service *service);
+/* Manual only. What the housekeeper does at each of its ticks. */
+void tk_service_tick(struct tk_service *service);
 /* Manual only: ends it as a crash would: nothing queued is written, no lease is returned. All tickets ended
  * before. */
 void tk_service_abandon(struct tk_service **service);
