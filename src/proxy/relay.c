@@ -80,6 +80,12 @@ static void maybe_free(struct relay *r) {
         free(r);
 }
 
+/* The provider has said all that matters. */
+static void leave_fetch(struct relay *r) {
+        tk_fetch_let_go(&r->fetch);
+        r->fetch = NULL;
+}
+
 static void stop_fetch(struct relay *r) {
         if (r->fetch)
                 tk_fetch_cancel(&r->fetch);
@@ -380,7 +386,7 @@ static void pump(struct relay *r) {
                 case STREAM_DONE:
                         r->done_seen = true;
                         tk_buf_put(&r->held_back, event.raw);
-                        stop_fetch(r);
+                        leave_fetch(r);
                         end_of_stream(r);
                         return;
                 case PASS_PAID:

@@ -70,5 +70,11 @@ void tk_fetch_resume(struct tk_fetch *fetch);
 /* Breaks the connection off (the provider stops working); no callback runs any more. Also inside a callback.
  */
 void tk_fetch_cancel(struct tk_fetch **fetch);
+/*
+ * For a caller who has seen all that it wants of an answer: no callback runs any more, either, but what is
+ * left of the answer is read over for a moment, so that its connection can be used again. Also inside a
+ * callback.
+ */
+void tk_fetch_let_go(struct tk_fetch **fetch);
 
 #endif

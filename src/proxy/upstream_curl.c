@@ -54,6 +54,8 @@
 #define CONNECT_MS_DEFAULT    5000u
 #define FIRST_BYTE_MS_DEFAULT 600000u
 #define IDLE_MS_DEFAULT       120000u
+#define LET_GO_MS             1000 /* for the rest of an answer that nobody waits for */
+#define LET_GO_BYTES          65536u
 
 #define FETCH_MAGIC 0x7f5ec41dU
 
@@ -75,6 +77,8 @@ struct tk_fetch {
         bool held;                 /* curl holds a piece that we did not take */
         bool waking;               /* in up->wake */
         bool dead;                 /* ended or cancelled */
+        bool let_go;               /* nobody is told anything any more */
+        size_t surplus;            /* bytes that came since then */
         const char *broken;        /* why we ourselves broke it off, static */
         LIST_ENTRY(tk_fetch) link; /* up->waiting, up->live or up->dead */
         LIST_ENTRY(tk_fetch) wake;
@@ -203,7 +207,8 @@ static size_t on_header(char *at, size_t size, size_t nr, void *ctx) {
         case TK_FETCH_HEAD_DONE:
                 break;
         }
-        set_due(fetch, fetch->paused ? NEVER : fetch->up->now_ms + fetch->idle_ms);
+        if (!fetch->let_go)
+                set_due(fetch, fetch->paused ? NEVER : fetch->up->now_ms + fetch->idle_ms);
         unsigned list_nr = tk_fetch_head_list(&fetch->head, list);
         fetch->on_head(fetch->ctx, fetch->head.status, list, list_nr);
         if (fetch->dead)
@@ -220,6 +225,10 @@ static size_t on_body(char *at, size_t size, size_t nr, void *ctx) {
         if (!fetch->head.done) {
                 fetch->broken = "the answer has a body but no head";
                 return CURL_WRITEFUNC_ERROR;
+        }
+        if (fetch->let_go) {
+                fetch->surplus += n;
+                return fetch->surplus > LET_GO_BYTES ? CURL_WRITEFUNC_ERROR : n;
         }
         if (fetch->paused) { /* curl keeps this piece and reads no further. */
                 fetch->held = true;
@@ -736,4 +745,39 @@ void tk_fetch_cancel(struct tk_fetch **fetch_p) {
                 bury(up);
                 set_alarm(up);
         }
+}
+
+static void ignore_head(void *ctx, int status, const struct tk_fetch_header *headers, unsigned headers_nr) {
+        TK_UNUSED(ctx);
+        TK_UNUSED(status);
+        TK_UNUSED(headers);
+        TK_UNUSED(headers_nr);
+}
+
+static void ignore_data(void *ctx, struct tk_str piece) {
+        TK_UNUSED(ctx);
+        TK_UNUSED(piece);
+}
+
+static void ignore_end(void *ctx, enum tk_fetch_end end, const char *why) {
+        TK_UNUSED(ctx);
+        TK_UNUSED(end);
+        TK_UNUSED(why);
+}
+
+void tk_fetch_let_go(struct tk_fetch **fetch_p) {
+        struct tk_fetch *fetch = *fetch_p;
+        *fetch_p = NULL;
+        if (!fetch || fetch->dead)
+                return;
+        MUST(fetch->magic == FETCH_MAGIC);
+        fetch->on_head = ignore_head;
+        fetch->on_data = ignore_data;
+        fetch->on_end = ignore_end;
+        fetch->ctx = NULL;
+        fetch->let_go = true;
+        tk_fetch_resume(fetch);
+        if (!fetch->up->running)
+                run_soon(fetch->up); /* which makes the time fresh and sets the alarm */
+        set_due(fetch, fetch->up->now_ms + LET_GO_MS);
 }

@@ -15,6 +15,8 @@ static void act(struct probe *probe, enum probe_at at) {
                 probe_start(probe->next, &probe->opt);
         if (probe->cancel_at == at)
                 probe_cancel(probe->victim ? probe->victim : probe);
+        if (probe->let_go_at == at)
+                probe_let_go(probe);
 }
 
 static void on_head(void *ctx, int status, const struct tk_fetch_header *headers, unsigned headers_nr) {
@@ -94,6 +96,15 @@ void probe_cancel(struct probe *probe) {
         bool was = in_run;
         in_run = false;
         tk_fetch_cancel(&probe->fetch);
+        in_run = was;
+        assert_null(probe->fetch);
+        probe->cancelled = true;
+}
+
+void probe_let_go(struct probe *probe) {
+        bool was = in_run;
+        in_run = false;
+        tk_fetch_let_go(&probe->fetch);
         in_run = was;
         assert_null(probe->fetch);
         probe->cancelled = true;

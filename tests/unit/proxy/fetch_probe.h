@@ -18,7 +18,8 @@ struct probe {
         /* what to do */
         enum probe_at cancel_at; /* cancels victim, or itself when that is NULL */
         struct probe *victim;
-        enum probe_at start_at; /* starts next with the same options */
+        enum probe_at let_go_at; /* lets itself go */
+        enum probe_at start_at;  /* starts next with the same options */
         struct probe *next;
         bool pause_each; /* pauses in the head and in each piece; probe_run() resumes */
         struct tk_fetch_opt opt;
@@ -30,7 +31,7 @@ struct probe {
         size_t piece_max;
         enum tk_fetch_end end;
         char why[256];
-        bool cancelled, paused;
+        bool cancelled, paused; /* cancelled: or let go */
 };
 
 void probe_init(struct probe *probe, struct tk_upstream *up);
@@ -38,6 +39,7 @@ void probe_free(struct probe *probe);
 /* Fills in callbacks and starts; asserts success. */
 void probe_start(struct probe *probe, const struct tk_fetch_opt *opt);
 void probe_cancel(struct probe *probe);
+void probe_let_go(struct probe *probe);
 void probe_pause(struct probe *probe);
 void probe_resume(struct probe *probe);
 /* GET url, to its end. */

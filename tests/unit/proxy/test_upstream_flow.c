@@ -431,6 +431,90 @@ static void cancel_in_its_own_callback(void **state) {
         }
 }
 
+/* ---- letting go ---- */
+
+#define REST_HEAD "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n"
+
+/* The end of the first answer comes only after the client has had time to let go of it. */
+struct rest_case {
+        const char *name, *rest;
+        enum probe_at at;
+        bool endless;
+        unsigned connections; /* that two fetches take */
+};
+
+static void serve_rest(struct raw_server *s, int fd, unsigned nth) {
+        const struct rest_case *c = s->ctx;
+        static char flood[16384];
+        struct raw_request request;
+        while (raw_request_read(s, fd, &request)) {
+                raw_request_free(&request);
+                if (nth > 0 || atomic_load(&s->requests) > 1) {
+                        raw_send_text(s, fd, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngood");
+                        continue;
+                }
+                raw_send_text(s, fd, REST_HEAD);
+                usleep(50000);
+                raw_send_text(s, fd, c->rest);
+                while (c->endless && raw_send_text(s, fd, "4000\r\n") &&
+                       raw_send(s, fd, (struct tk_str){flood, sizeof flood}) && raw_send_text(s, fd, "\r\n"))
+                        ;
+        }
+}
+
+static bool rest_sent(void *ctx) {
+        struct raw_server *s = ctx;
+        const struct rest_case *c = s->ctx;
+        return atomic_load(&s->sent) >= strlen(REST_HEAD) + strlen(c->rest);
+}
+
+static bool was_let_go(void *ctx) {
+        return ((struct probe *)ctx)->cancelled;
+}
+
+static void what_is_let_go_leaves_its_connection(void **state) {
+        TK_UNUSED(state);
+        static const struct rest_case cases[] = {
+                {"in the data", "0\r\n\r\n", PROBE_DATA, false, 1},
+                {"in the head", "0\r\n\r\n", PROBE_HEAD, false, 1},
+                {"from outside", "0\r\n\r\n", PROBE_NOWHERE, false, 1},
+                {"a little more comes", "4\r\nmore\r\n0\r\nX-Trailer: t\r\n\r\n", PROBE_DATA, false, 1},
+                {"nonsense comes", "nonsense\r\n", PROBE_DATA, false, 2},
+                {"it never ends", "", PROBE_DATA, true, 2},
+                {"nothing comes", "", PROBE_DATA, false, 2},
+        };
+        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+                struct probe first, second;
+                print_message("  %s\n", cases[i].name);
+                start_server(serve_rest, (void *)&cases[i]);
+                struct tk_fetch_opt opt = {.url = url, .method = "POST", .body = tk_str_of("hello")};
+                probe_init(&first, up);
+                first.let_go_at = cases[i].at;
+                probe_start(&first, &opt);
+                if (cases[i].at == PROBE_NOWHERE) {
+                        probe_until(up, some_data, &first, 20000);
+                        probe_pause(&first);
+                        probe_let_go(&first);
+                }
+                probe_until(up, was_let_go, &first, 20000);
+                if (cases[i].connections == 1) {
+                        probe_until(up, rest_sent, &server, 20000);
+                        probe_for(up, 50); /* it is there, and only has to be read */
+                } else {
+                        probe_until(up, one_gone, &server, 20000);
+                }
+                probe_get(&second, up, url);
+                assert_int_equal(second.end, TK_FETCH_WHOLE);
+                assert_true(tk_str_is(tk_buf_str(&second.body), "good"));
+                assert_int_equal(raw_server_connections(&server), cases[i].connections);
+                assert_int_equal(first.ends, 0);
+                assert_in_range(atomic_load(&server.sent), 1, 8u << 20); /* what the kernel buffers */
+                probe_free(&first);
+                probe_free(&second);
+                raw_server_stop(&server);
+        }
+}
+
 static bool first_ended(void *ctx) {
         struct probe *probes = ctx;
         return probes[0].ends > 0;
@@ -597,6 +681,7 @@ int main(void) {
                 TEST(a_pause_from_the_start_holds_only_the_body),
                 TEST(cancel_in_its_own_callback),
                 TEST(cancel_another_in_a_callback),
+                TEST(what_is_let_go_leaves_its_connection),
                 TEST(start_another_in_a_callback),
                 TEST(cancel_another_that_is_late_too),
                 TEST(cancel_before_it_runs),
