@@ -16,6 +16,7 @@
 #include "http/server.h"
 #include "service/keys.h"
 
+struct tk_relays;
 struct tk_upstream;
 
 /* One for the process: the ctx of tk_on_call_f and tk_on_refuse_f. Immutable after start. */
@@ -27,6 +28,7 @@ struct tk_api {
 struct tk_api_loop {
         struct tk_worker *worker;
         struct tk_upstream *upstream;
+        struct tk_relays *left; /* relays that go on without their client */
 };
 
 struct tk_api_call {

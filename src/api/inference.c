@@ -150,6 +150,7 @@ static void infer(struct tk_api_call *c, const char *path, bool produces) {
         struct tk_relay_opt opt = {.call = c->call,
                                    .worker = c->worker,
                                    .upstream = c->loop->upstream,
+                                   .left = c->loop->left,
                                    .snapshot = c->snapshot,
                                    .model = model,
                                    .path = path,

@@ -10,6 +10,7 @@
 
 #include "api/router.h"
 #include "daemon/claim.h"
+#include "proxy/relay.h"
 #include "proxy/upstream.h"
 #include "rt/clock.h"
 #include "rt/log.h"
@@ -32,6 +33,7 @@ struct daemon {
 /* What one loop owns, from the start of its thread to its end. */
 struct loop {
         struct tk_api_loop api; /* first: what tk_loop_data() points to */
+        struct tk_relays left;
         struct tk_watch *watch;
 };
 
@@ -54,6 +56,7 @@ static void on_upstream(void *ctx) {
 }
 
 static void loop_free(struct loop *l) {
+        tk_relays_end(&l->left);
         if (l->watch)
                 tk_watch_close(&l->watch);
         if (l->api.upstream)
@@ -76,6 +79,7 @@ static enum tk_err on_loop_start(struct tk_loop *loop, unsigned index, void *ctx
                 loop_free(l);
                 return err;
         }
+        l->api.left = &l->left;
         tk_loop_set_data(loop, &l->api);
         return TK_OK;
 }

@@ -41,6 +41,7 @@ struct relay {
         struct tk_fetch *fetch;
         struct tk_ticket *ticket;
         enum wait_for waiting;
+        struct relay *next, **link; /* among those that go on without their client; link NULL: it is not */
         unsigned paused;
 
         /* the provider's answer */
@@ -57,10 +58,11 @@ struct relay {
 
         /* what it cost */
         struct tk_oa_meter meter;
-        uint64_t covered; /* output tokens that the hold pays for */
-        uint64_t told;    /* output tokens that the provider was told not to exceed */
-        bool exhausted;   /* the last step was refused */
-        unsigned flags;   /* TK_ENTRY_* */
+        uint64_t finished; /* answers whose end was seen */
+        uint64_t covered;  /* output tokens that the hold pays for */
+        uint64_t told;     /* output tokens that the provider was told not to exceed */
+        bool exhausted;    /* the last step was refused */
+        unsigned flags;    /* TK_ENTRY_* */
         struct tk_amounts actual;
         struct tk_tokens tokens;
 };
@@ -70,9 +72,19 @@ static void settle(struct relay *r);
 
 /* ---- ends ---- */
 
+static void unlink_left(struct relay *r) {
+        if (!r->link)
+                return;
+        *r->link = r->next;
+        if (r->next)
+                r->next->link = r->link;
+        r->link = NULL;
+}
+
 static void maybe_free(struct relay *r) {
         if (r->call || r->fetch || r->ticket || r->waiting != NOTHING)
                 return;
+        unlink_left(r);
         tk_buf_free(&r->body);
         tk_buf_free(&r->held_back);
         tk_sse_free(&r->sse);
@@ -122,6 +134,35 @@ static void void_and_end(struct relay *r) {
         maybe_free(r);
 }
 
+/*
+ * Breaking off saves what the provider has not produced yet, but then nobody tells what it has. An answer in
+ * one piece shows nothing before it is whole; and at the end of a stream only the report is missing, which
+ * alone knows of what is not shown (reasoning). Whoever leaves there must not leave the bill behind.
+ */
+static bool worth_waiting_for(const struct relay *r) {
+        if (!r->fetch)
+                return false;
+        if (r->stage == STREAMING)
+                return r->finished >= r->plan.answers;
+        return r->stage == BUFFERING || (r->stage == SENT && !r->plan.stream);
+}
+
+static void go_on_alone(struct relay *r) {
+        struct tk_relays *left = r->opt.left;
+        r->next = left->first;
+        r->link = &left->first;
+        if (r->next)
+                r->next->link = &r->next;
+        left->first = r;
+        resume_from(r, PAUSED_CLIENT);
+}
+
+static void break_off(struct relay *r) {
+        stop_fetch(r);
+        if (r->stage != SETTLING)
+                settle(r);
+}
+
 static void on_gone(struct tk_call *call, void *ctx) {
         struct relay *r = ctx;
         TK_UNUSED(call);
@@ -130,10 +171,19 @@ static void on_gone(struct tk_call *call, void *ctx) {
                 void_and_end(r); /* nothing was sent: nothing was used */
                 return;
         }
-        stop_fetch(r);
         r->flags |= TK_ENTRY_GONE;
-        if (r->stage != SETTLING)
-                settle(r);
+        if (worth_waiting_for(r))
+                go_on_alone(r);
+        else
+                break_off(r);
+}
+
+void tk_relays_end(struct tk_relays *left) {
+        while (left->first) {
+                struct relay *r = left->first;
+                unlink_left(r);
+                break_off(r);
+        }
 }
 
 /* ---- settling: what was used is made known to the ledger, then the client gets its end ---- */
@@ -334,6 +384,7 @@ static enum event_way take_event(struct relay *r, const struct tk_sse_event *eve
         if (chunk.is_done)
                 return STREAM_DONE;
         tk_oa_meter_take(&r->meter, &chunk.usage);
+        r->finished += chunk.usage.finished;
         if (chunk.usage_only)
                 return r->request.include_usage ? PASS : DROP;
         return PASS_PAID;

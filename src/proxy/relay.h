@@ -12,8 +12,9 @@
  * left to extend it with, the stream is cut with an in-band error. The post is queued before the
  * last byte goes out, so a client that saw the end can read its cost.
  *
- * Client gone: the upstream is broken off and what was produced so far is posted. Answers other than 2xx cost
- * nothing. One relay belongs to one loop's thread and frees itself.
+ * Client gone: a stream is broken off and what was produced so far is posted; an answer in one piece, and a
+ * stream that has only its report to come, are read to their end, so that what they really cost is posted.
+ * Answers other than 2xx cost nothing. One relay belongs to one loop's thread and frees itself.
  */
 #ifndef TK_PROXY_RELAY_H
 #define TK_PROXY_RELAY_H
@@ -46,10 +47,16 @@ struct tk_relay_voice {
                         struct tk_buf *out);
 };
 
+/* The relays of one loop that go on without their client. Zero-initialised it is ready. */
+struct tk_relays {
+        struct relay *first;
+};
+
 struct tk_relay_opt {
         struct tk_call *call;
         struct tk_worker *worker;
         struct tk_upstream *upstream;
+        struct tk_relays *left;       /* outlives the upstream */
         struct tk_snapshot *snapshot; /* taken: released by the relay */
         const struct tk_model *model;
         const char *path;                    /* below the provider's base_url: "/chat/completions" */
@@ -62,5 +69,7 @@ struct tk_relay_opt {
 
 /* Always answers the call, now or later. */
 void tk_relay_start(const struct tk_relay_opt *opt);
+/* The loop ends: breaks them off and posts what is known. Before the upstream is closed, after all calls. */
+void tk_relays_end(struct tk_relays *left);
 
 #endif
