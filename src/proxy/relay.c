@@ -69,6 +69,7 @@ struct relay {
 
 static void pump(struct relay *r);
 static void settle(struct relay *r);
+static void end_of_body(struct relay *r);
 
 /* ---- ends ---- */
 
@@ -370,6 +371,16 @@ static bool afford(struct relay *r) {
         return covered;
 }
 
+/*
+ * What cannot be read may have been content. How much of it were tokens nobody knows; but what broke is the
+ * provider's side, so it never counts for more than the provider was told to produce.
+ */
+static void take_unreadable(struct relay *r, uint64_t bytes) {
+        uint64_t most = r->told * 4, counted = r->meter.content_bytes;
+        uint64_t room = counted < most ? most - counted : 0;
+        tk_oa_meter_take_opaque(&r->meter, bytes < room ? bytes : room);
+}
+
 /* What becomes of an event: content waits until it is paid for; the rest passes at once. */
 enum event_way { DROP, PASS, PASS_PAID, STREAM_DONE };
 
@@ -378,7 +389,7 @@ static enum event_way take_event(struct relay *r, const struct tk_sse_event *eve
         if (!event->has_data)
                 return PASS;
         if (tk_oa_chunk_read(event->data, &chunk) != TK_OK) {
-                tk_oa_meter_take_opaque(&r->meter, event->data.len);
+                take_unreadable(r, event->data.len);
                 return PASS_PAID;
         }
         if (chunk.is_done)
@@ -497,14 +508,20 @@ static void on_head(void *ctx, int status, const struct tk_fetch_header *headers
 
 static void on_data(void *ctx, struct tk_str piece) {
         struct relay *r = ctx;
+        size_t unfinished = tk_sse_rest(&r->sse).len;
         if (r->stage == BUFFERING) {
                 tk_buf_put(&r->body, piece);
+                if (!tk_buf_ok(&r->body)) { /* too large, or no memory: the rest of it is of no use either */
+                        stop_fetch(r);
+                        r->fetch_end = TK_FETCH_BROKEN;
+                        end_of_body(r);
+                }
                 return;
         }
         if (r->stage != STREAMING)
                 return;
         if (tk_sse_feed(&r->sse, piece) != TK_OK) {
-                tk_oa_meter_take_opaque(&r->meter, piece.len);
+                take_unreadable(r, unfinished + piece.len);
                 r->flags |= TK_ENTRY_BROKEN;
                 stop_fetch(r);
                 settle(r);
@@ -548,7 +565,7 @@ static void end_of_body(struct relay *r) {
         if (tk_buf_ok(&r->body) && tk_oa_response_read(tk_buf_str(&r->body), &usage) == TK_OK)
                 tk_oa_meter_take(&r->meter, &usage);
         else
-                tk_oa_meter_take_opaque(&r->meter, r->body.len);
+                take_unreadable(r, r->body.len);
         settle(r);
 }
 
