@@ -43,6 +43,8 @@ static enum tk_problem_id problem_of_failure(enum tk_relay_failure what) {
                 return TK_PROBLEM_UPSTREAM_TIMEOUT;
         case TK_RELAY_MEMORY:
                 return TK_PROBLEM_STORE;
+        case TK_RELAY_STORE:
+                return TK_PROBLEM_STORE_CUT;
         case TK_RELAY_REQUEST:
                 return TK_PROBLEM_CONTEXT;
         case TK_RELAY_CUT:

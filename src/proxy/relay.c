@@ -62,6 +62,7 @@ struct relay {
         uint64_t covered;  /* output tokens that the hold pays for */
         uint64_t told;     /* output tokens that the provider was told not to exceed */
         bool exhausted;    /* the last step was refused */
+        bool store_failed; /* and that for want of a store, not of money */
         unsigned flags;    /* TK_ENTRY_* */
         struct tk_amounts actual;
         struct tk_tokens tokens;
@@ -206,7 +207,8 @@ static void finish_stream(struct relay *r, const struct tk_refusal *refusal) {
         if (cut_off || (r->flags & TK_ENTRY_BROKEN)) {
                 struct tk_buf event = TK_BUF(65536);
                 tk_buf_text(&event, "data: ");
-                r->opt.voice->in_band(r->opt.ctx, cut_off ? TK_RELAY_CUT : TK_RELAY_BROKEN, refusal, &event);
+                enum tk_relay_failure why = r->store_failed ? TK_RELAY_STORE : TK_RELAY_CUT;
+                r->opt.voice->in_band(r->opt.ctx, cut_off ? why : TK_RELAY_BROKEN, refusal, &event);
                 tk_buf_text(&event, "\n\ndata: [DONE]\n\n");
                 if (tk_buf_ok(&event))
                         tk_call_send(call, tk_buf_str(&event));
@@ -297,6 +299,7 @@ static void cut(struct relay *r) {
 
 static void stepped(struct relay *r, enum tk_hold_answer answer) {
         r->exhausted = answer != TK_HOLD_TAKEN;
+        r->store_failed = answer == TK_HOLD_NO_STORE;
         if (!r->exhausted)
                 r->covered = tk_plan_covered(&r->plan, tk_ticket_held(r->ticket));
 }
