@@ -537,8 +537,9 @@ static void on_data(void *ctx, struct tk_str piece) {
 static void pass_error(struct relay *r) {
         struct tk_call *call = r->call;
         tk_ledger_void(&r->ticket);
-        if (call && (r->status == 401 || r->status == 403 || r->status == 407)) {
-                tk_log(TK_ERROR, "relay", "provider %s refuses our credentials with %d",
+        bool ours = r->status == 401 || r->status == 402 || r->status == 403 || r->status == 407;
+        if (call && ours) {
+                tk_log(TK_ERROR, "relay", "provider %s refuses our credentials or account with %d",
                        r->plan.model->provider->name, r->status);
                 fail(r, TK_RELAY_AUTH);
         } else if (call && r->status >= 400 && is_json(r->content_type) && tk_buf_ok(&r->body) &&

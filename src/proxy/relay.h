@@ -30,7 +30,7 @@ enum tk_relay_failure {
         TK_RELAY_TIMEOUT,
         TK_RELAY_BROKEN,    /* the answer broke off */
         TK_RELAY_MALFORMED, /* the answer is no JSON, or too large */
-        TK_RELAY_AUTH,      /* the provider refuses OUR credentials: not the caller's fault */
+        TK_RELAY_AUTH,      /* the provider refuses OUR credentials or account: not the caller's fault */
         TK_RELAY_CUT,       /* in-band only: the limit was reached in the middle of a stream */
         TK_RELAY_STORE,     /* in-band only: the store could not lend more in the middle of a stream */
         TK_RELAY_MEMORY,
