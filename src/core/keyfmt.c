@@ -16,22 +16,15 @@
 static const char alphabet[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 _Static_assert(sizeof alphabet == 62 + 1, "base62");
 
-/* The value of a digit, or -1. */
-static int digit_of(char c) {
-        if (c >= '0' && c <= '9')
-                return c - '0';
-        if (c >= 'A' && c <= 'Z')
-                return c - 'A' + 10;
-        if (c >= 'a' && c <= 'z')
-                return c - 'a' + 36;
-        return -1;
-}
-
+/* Without a branch, which random digits would make the processor guess wrong. */
 static bool is_base62(struct tk_str text) {
-        for (size_t i = 0; i < text.len; i++)
-                if (digit_of(text.at[i]) < 0)
-                        return false;
-        return true;
+        unsigned others = 0;
+        for (size_t i = 0; i < text.len; i++) {
+                unsigned char c = (unsigned char)text.at[i], lower = c | 0x20;
+                bool digit = (unsigned char)(c - '0') < 10, letter = (unsigned char)(lower - 'a') < 26;
+                others |= !(digit | letter);
+        }
+        return !others;
 }
 
 /* Divides the number by 62 in place and returns the rest: one digit, the least first. */
@@ -54,22 +47,13 @@ static void put_body(const uint8_t random[RANDOM_BYTES], char out[TK_KEY_BODY_LE
                 MUST(number[i] == 0);
 }
 
-/* Is the body a number below 2^256? */
+/* Is the body a number below 2^256? The alphabet is in the order of ASCII, so digits compare as numbers do.
+ */
 static bool body_fits(struct tk_str body) {
-        uint8_t number[RANDOM_BYTES] = {0};
-        bool fits = true;
-        for (size_t i = 0; i < body.len; i++) {
-                unsigned carry = (unsigned)digit_of(body.at[i]);
-                for (size_t at = RANDOM_BYTES; at > 0; at--) {
-                        carry += number[at - 1] * 62u;
-                        number[at - 1] = (uint8_t)carry;
-                        carry >>= 8;
-                }
-                if (carry)
-                        fits = false;
-        }
-        explicit_bzero(number, sizeof number); /* it is the secret */
-        return fits;
+        static const char greatest[] = "yhjskwdA6OZ1AL1YmHWZWm8LLG7HjnuCA2j5rOw8Xp1";
+        _Static_assert(sizeof greatest == TK_KEY_BODY_LEN + 1, "2^256 - 1");
+        MUST(body.len == TK_KEY_BODY_LEN);
+        return memcmp(body.at, greatest, TK_KEY_BODY_LEN) <= 0;
 }
 
 static void put_crc(uint32_t crc, char out[TK_KEY_CRC_LEN]) {
