@@ -111,20 +111,28 @@ static bool method_fits(enum tk_method method, struct tk_str text) {
         return tk_str_is(text, method_names[method]) || (method == TK_METHOD_GET && tk_str_is(text, "HEAD"));
 }
 
-void tk_route_find(const struct tk_route *routes, size_t routes_nr, struct tk_str method, struct tk_str path,
-                   struct tk_route_found *out) {
+/* The row whose pattern is the path itself. There is no more specific one, and most requests have it. */
+static const char *literal(const struct tk_route *routes, size_t routes_nr, struct tk_str path) {
+        for (size_t i = 0; i < routes_nr; i++)
+                if (tk_str_is(path, routes[i].path))
+                        return strchr(routes[i].path, '{') ? NULL : routes[i].path;
+        return NULL;
+}
+
+/* The most specific row that fits, and what stands for its {id}. */
+static const char *match(const struct tk_route *routes, size_t routes_nr, struct tk_str path,
+                         struct tk_route_found *out) {
         struct split raw;
         struct tk_str segments[TK_ROUTE_SEGMENTS_MAX];
         char room[TK_ROUTE_SEGMENTS_MAX][TK_ROUTE_ID_MAX + 1];
         unsigned best_rank = 0, id_index = TK_ROUTE_SEGMENTS_MAX;
         const char *best = NULL;
 
-        *out = (struct tk_route_found){0};
         if (!split(path, &raw))
-                return;
+                return NULL;
         for (unsigned i = 0; i < raw.nr; i++)
                 if (!clean(raw.raw[i], room[i], &segments[i]))
-                        return;
+                        return NULL;
         for (size_t i = 0; i < routes_nr; i++) {
                 unsigned rank, index;
                 if (fits(routes[i].path, segments, raw.nr, &rank, &index) && (!best || rank > best_rank)) {
@@ -133,19 +141,26 @@ void tk_route_find(const struct tk_route *routes, size_t routes_nr, struct tk_st
                         id_index = index;
                 }
         }
+        if (best && id_index < TK_ROUTE_SEGMENTS_MAX) {
+                bool fitted = tk_str_copy(segments[id_index], out->id_at, sizeof(out->id_at));
+                MUST(fitted);
+                out->id = (struct tk_str){out->id_at, segments[id_index].len};
+        }
+        return best;
+}
+
+void tk_route_find(const struct tk_route *routes, size_t routes_nr, struct tk_str method, struct tk_str path,
+                   struct tk_route_found *out) {
+        *out = (struct tk_route_found){0};
+        const char *best = literal(routes, routes_nr, path);
         if (!best)
-                return;
-        for (size_t i = 0; i < routes_nr; i++) {
+                best = match(routes, routes_nr, path, out);
+        for (size_t i = 0; best && i < routes_nr; i++) {
                 if (strcmp(routes[i].path, best) != 0)
                         continue;
                 out->allow |= 1u << routes[i].method;
                 if (!out->route && method_fits(routes[i].method, method))
                         out->route = &routes[i];
-        }
-        if (id_index < TK_ROUTE_SEGMENTS_MAX) {
-                bool fitted = tk_str_copy(segments[id_index], out->id_at, sizeof(out->id_at));
-                MUST(fitted);
-                out->id = (struct tk_str){out->id_at, segments[id_index].len};
         }
 }
 

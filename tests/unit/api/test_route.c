@@ -66,6 +66,8 @@ static const struct {
         {"too deep", "GET", "/1/2/3/4/5/6/7/8/9", NULL, "", ""},
         {"openai models", "GET", "/v1/models", "tk_api_models_list", "GET, HEAD", ""},
         {"openai model", "GET", "/v1/models/demo-small", "tk_api_models_get", "GET, HEAD", "demo-small"},
+        {"the pattern itself is an id, too", "GET", "/v1/models/{id}", "tk_api_models_get", "GET, HEAD",
+         "{id}"},
         {"venice models", "GET", "/api/v1/models", "tk_api_venice_models", "GET, HEAD", ""},
         {"chat", "POST", "/v1/chat/completions", "tk_api_chat", "POST", ""},
         {"chat, GET", "GET", "/v1/chat/completions", NULL, "POST", ""},
