@@ -35,6 +35,8 @@ static bool grow(struct tk_buf *buf, size_t need) {
 }
 
 char *tk_buf_room(struct tk_buf *buf, size_t n) {
+        if (n < buf->size - buf->len && n <= buf->max - buf->len && !buf->failed) /* nearly always */
+                return buf->at + buf->len;
         MUST(buf->max > 0 && buf->max < SIZE_MAX / 4);
         if (buf->failed)
                 return NULL;
@@ -64,7 +66,12 @@ void tk_buf_text(struct tk_buf *buf, const char *text) {
 }
 
 void tk_buf_char(struct tk_buf *buf, char c) {
-        tk_buf_put(buf, (struct tk_str){&c, 1});
+        char *to = tk_buf_room(buf, 1);
+        if (!to)
+                return;
+        to[0] = c;
+        to[1] = '\0';
+        buf->len++;
 }
 
 void tk_buf_printf(struct tk_buf *buf, const char *fmt, ...) {

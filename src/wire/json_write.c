@@ -76,7 +76,8 @@ static void put_string(struct tk_buf *buf, struct tk_str s) {
         tk_buf_char(buf, '"');
         for (size_t i = 0, step; i < s.len; i += step) {
                 unsigned char c = (unsigned char)s.at[i];
-                step = tk_utf8_step(s.at + i, s.len - i);
+                bool ascii = c < 0x80; /* nearly everything; it needs no look at what follows */
+                step = ascii ? 1 : tk_utf8_step(s.at + i, s.len - i);
                 if (step > 0 && c >= 0x20 && c != '"' && c != '\\')
                         continue;
                 if (i > from)
