@@ -518,6 +518,7 @@ def test_usage_shows_the_call(running):
     nano = tokens["prompt_tokens"] * 150 + tokens["completion_tokens"] * 600
     spent = f"{nano / 1e9:.9f}".rstrip("0")
 
+    running.via_json("usage", made["id"])  # the API shows all that was answered; after it the file holds it, too
     said = running.on_store.json("usage", made["id"])
     assert said["key"]["usage"]["all"] == {"usd": spent, "diem": "0", "requests": 1, "tokens": tokens["total_tokens"]}
     assert said["key"]["usage"]["today"]["usd"] == spent

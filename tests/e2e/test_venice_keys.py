@@ -130,6 +130,8 @@ def test_the_page_of_patch(venice):
 
 def test_the_checker_sees_what_is_wrong(venice, key):
     """The schema itself is no proof unless it can say no."""
+    if contract.document() is None:
+        pytest.skip(f"{contract.FILE} is missing: no answer is held against the documented schema")
     listed, shown = venice.list().json(), venice.show(key["id"]).json()
     for path, body in (
             ("/api_keys", {**listed, "extra": 1}),
@@ -622,7 +624,7 @@ def test_a_client_who_leaves_early_breaks_nothing(shared, venice):
     assert made["id"] in venice.ids()
     for left in good(venice.list()):
         if left["description"] == "d":
-            good(venice.remove(left["id"]))
+            venice.remove(left["id"])  # the server may be quicker: a key whose creator left is revoked
     good(venice.remove(made["id"]))
 
 
