@@ -173,9 +173,10 @@ void tk_sqlite_conn_close(struct tk_sqlite_conn *conn) {
 /* CORRUPT: not a store of ours. An empty file is one that is about to become ours. */
 static enum tk_err identify(struct tk_sqlite_conn *conn, const char *path, const struct tk_why *why) {
         int64_t application = 0, tables = 0;
-        enum tk_err err = exec_int(conn, "PRAGMA application_id", &application);
+        /* In this order: another process may be making the first tables between the two, together with the mark. */
+        enum tk_err err = exec_int(conn, "SELECT count(*) FROM sqlite_schema", &tables);
         if (!err)
-                err = exec_int(conn, "SELECT count(*) FROM sqlite_schema", &tables);
+                err = exec_int(conn, "PRAGMA application_id", &application);
         if (err || application == APPLICATION_ID || (application == 0 && tables == 0))
                 return err;
         tk_why_set(why, "store %s: this SQLite file belongs to another program; it was left as it is", path);
