@@ -41,11 +41,23 @@ static void ids_differ_and_follow_time(void **state) {
         assert_memory_equal(a.b, b.b, 6);
 }
 
+/* Two keys made in a row in one millisecond are listed in that order. */
+static void ids_of_one_millisecond_keep_their_order(void **state) {
+        struct tk_id last = tk_rand_id(NOW + 5);
+        (void)state;
+        for (int i = 0; i < 1000; i++) {
+                struct tk_id next = tk_rand_id(NOW + 5);
+                assert_true(memcmp(last.b, next.b, sizeof last.b) < 0);
+                last = next;
+        }
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 TEST(every_byte_is_drawn_and_no_other),
                 TEST(init_twice_is_fine),
                 TEST(ids_differ_and_follow_time),
+                TEST(ids_of_one_millisecond_keep_their_order),
         };
         if (tk_rand_init() != TK_OK)
                 return 1;
