@@ -8,7 +8,7 @@
 #include "core/time.h"
 #include "service/ticket.h"
 
-#include <string.h>
+#include <stdlib.h>
 
 static bool is_short(enum tk_window_kind kind) {
         return kind == TK_WINDOW_SECOND || kind == TK_WINDOW_MINUTE || kind == TK_WINDOW_FLIGHT;
@@ -32,35 +32,96 @@ static void assert_slot(const struct tk_slot *slot) {
 void tk_account_assert(const struct tk_account *account) {
         tk_lock_assert_held(&account->lock);
         for (unsigned i = 0; i < account->counters_nr; i++) {
-                assert_slot(&account->counters[i].now);
-                assert_slot(&account->counters[i].before);
+                const struct tk_counter *counter = &account->counters[i];
+                assert_slot(&counter->now);
+                assert_slot(&counter->before);
+                for (unsigned o = 0; o < counter->older_nr; o++)
+                        assert_slot(&counter->older[o]);
         }
 }
 
-static struct tk_slot *slot_of(struct tk_counter *counter, int64_t at_s) {
-        int64_t number = tk_window_number(counter->limit.window, at_s);
+/* ---- slots ---- */
+
+struct tk_slot *tk_counter_slot_get(struct tk_counter *counter, int64_t number) {
         if (counter->now.valid && counter->now.number == number)
                 return &counter->now;
         if (counter->before.valid && counter->before.number == number)
                 return &counter->before;
+        for (unsigned i = 0; i < counter->older_nr; i++)
+                if (counter->older[i].number == number)
+                        return &counter->older[i];
         return NULL;
+}
+
+static struct tk_slot *slot_of(struct tk_counter *counter, int64_t at_s) {
+        return tk_counter_slot_get(counter, tk_window_number(counter->limit.window, at_s));
 }
 
 static const struct tk_slot *slot_get(const struct tk_counter *counter, int64_t at_s) {
         return slot_of((struct tk_counter *)(uintptr_t)counter, at_s);
 }
 
+bool tk_counter_keep(struct tk_counter *counter, const struct tk_slot *slot) {
+        for (unsigned i = 0; i < counter->older_nr; i++)
+                if (counter->older[i].number == slot->number) {
+                        counter->older[i] = *slot;
+                        return true;
+                }
+        struct tk_slot *older = realloc(counter->older, (counter->older_nr + 1) * sizeof *older);
+        if (!older)
+                return false;
+        counter->older = older;
+        counter->older[counter->older_nr++] = *slot;
+        return true;
+}
+
+void tk_counters_free(struct tk_counter **counters, unsigned counters_nr) {
+        for (unsigned i = 0; i < counters_nr; i++)
+                free((*counters)[i].older);
+        free(*counters);
+        *counters = NULL;
+}
+
+static bool is_live(const struct tk_account *account, const struct tk_counter *counter, int64_t number) {
+        for (const struct tk_place *p = account->live; p; p = p->next)
+                if (tk_window_number(counter->limit.window, p->ticket->hold.at_s) == number)
+                        return true;
+        return false;
+}
+
+static void forget_older(const struct tk_account *account, struct tk_counter *counter) {
+        unsigned kept = 0;
+        for (unsigned i = 0; i < counter->older_nr; i++)
+                if (is_live(account, counter, counter->older[i].number))
+                        counter->older[kept++] = counter->older[i];
+        counter->older_nr = kept;
+}
+
+static bool keep_if_live(const struct tk_account *account, struct tk_counter *counter,
+                         const struct tk_slot *slot) {
+        return !slot->valid || !is_live(account, counter, slot->number) || tk_counter_keep(counter, slot);
+}
+
 /*
  * A counter that is not lent anything turns by itself: everything that it counts went through this process
  * since it was loaded. A leased one is loaded again instead, because the store may know of the new window.
+ * False: no memory to keep what is live.
  */
-static void turn(struct tk_counter *counter, int64_t at_s) {
+static bool turn(const struct tk_account *account, struct tk_counter *counter, int64_t at_s) {
         int64_t number = tk_window_number(counter->limit.window, at_s);
         if (tk_counter_is_leased(counter) || !counter->now.valid || number <= counter->now.number)
-                return;
-        counter->before = number == counter->now.number + 1 ? counter->now : (struct tk_slot){0};
+                return true;
+        bool slides = counter->limit.flags & TK_LIMIT_SLIDING && number == counter->now.number + 1;
+        forget_older(account, counter);
+        if (!keep_if_live(account, counter, &counter->before) ||
+            (!slides && !keep_if_live(account, counter, &counter->now)))
+                return false;
+        counter->before = slides ? counter->now : (struct tk_slot){0};
         counter->now = (struct tk_slot){.valid = true, .number = number, .bound = INT64_MAX};
+        return true;
 }
+
+/* ---- what fits ---- */
 
 static int64_t min64(int64_t a, int64_t b) {
         return a < b ? a : b;
@@ -116,8 +177,8 @@ enum tk_try tk_account_check(struct tk_account *account, struct tk_want *want, u
                 return TK_TRY_NEEDS_LOAD;
         for (unsigned i = 0; i < account->counters_nr; i++) {
                 struct tk_counter *counter = &account->counters[i];
-                turn(counter, want->at_s);
-                const struct tk_slot *slot = slot_of(counter, want->at_s);
+                const struct tk_slot *slot =
+                        turn(account, counter, want->at_s) ? slot_of(counter, want->at_s) : NULL;
                 if (!slot)
                         return TK_TRY_NEEDS_LOAD;
                 if (!narrow(want, counter, slot)) {
@@ -202,14 +263,15 @@ bool tk_account_lease_next(struct tk_account *account, const struct tk_want *wan
                 struct tk_counter *counter = &account->counters[i];
                 struct tk_slot *slot = slot_of(counter, want->at_s);
                 int64_t more = want->given.of[counter->limit.meter];
-                if (!tk_counter_is_leased(counter) || !slot || slot->asking || is_lent(slot, more))
+                if (!tk_counter_is_leased(counter) || !slot || slot->asked || is_lent(slot, more))
                         continue;
-                slot->asking = true;
+                slot->asked = lease_bound(&counter->limit, slot, more);
+                MUST(slot->asked > 0);
                 *lease = (struct tk_lease){.subject = account->id,
                                            .meter = counter->limit.meter,
                                            .window = counter->limit.window,
                                            .number = slot->number,
-                                           .bound = lease_bound(&counter->limit, slot, more)};
+                                           .bound = slot->asked};
                 return true;
         }
         return false;
@@ -222,13 +284,11 @@ void tk_account_leased(struct tk_account *account, const struct tk_lease *lease,
                 if (counter->limit.meter != lease->meter ||
                     !tk_window_spec_eq(counter->limit.window, lease->window))
                         continue;
-                struct tk_slot *slots[] = {&counter->now, &counter->before};
-                for (int s = 0; s < 2; s++) {
-                        if (!slots[s]->valid || slots[s]->number != lease->number)
-                                continue;
-                        slots[s]->asking = false;
-                        if (granted && lease->bound > slots[s]->bound)
-                                slots[s]->bound = lease->bound;
-                }
+                struct tk_slot *slot = tk_counter_slot_get(counter, lease->number);
+                if (!slot || slot->asked != lease->bound)
+                        continue;
+                slot->asked = 0;
+                if (granted && lease->bound > slot->bound)
+                        slot->bound = lease->bound;
         }
 }

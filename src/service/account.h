@@ -3,8 +3,9 @@
  * account: what one subject (a key, a workspace, an organisation) has spent and holds, in memory, against its
  * limits.
  *
- * For each limit a counter; for each counter two slots: the current window and the one before it, so
- * that a stream that crosses midnight goes on in the window of its hold, and a rate can slide.
+ * For each limit a counter; for each counter a slot for the current window, one for the window before it when
+ * the limit is a rate that slides, and one for each earlier window in which a hold is still live, so that a
+ * stream that crosses midnight goes on in the window of its hold.
  *
  *   0 ......... posted ......... +held ........ bound ............ cap
  *   |--durable or in doubt--|--in memory only--|--lent, unused--|--not lent--|
@@ -31,16 +32,18 @@
 
 struct tk_slot {
         bool valid;
-        bool asking;    /* a lease is under way */
         int64_t number; /* of the window */
         struct tk_count count;
         int64_t doubt;
         int64_t bound;
+        int64_t asked; /* the bound of the lease under way; 0: none */
 };
 
 struct tk_counter {
         struct tk_limit limit;
         struct tk_slot now, before;
+        struct tk_slot *older; /* in no order */
+        unsigned older_nr;
 };
 
 struct tk_ticket;
@@ -75,6 +78,11 @@ struct tk_account {
 
 bool tk_counter_is_leased(const struct tk_counter *counter);
 bool tk_counter_is_stored(const struct tk_counter *counter);
+/* The slot of a window, or NULL. */
+struct tk_slot *tk_counter_slot_get(struct tk_counter *counter, int64_t number);
+/* Keeps the slot among the older ones, in the place of one of the same window. False: out of memory. */
+TK_CHECKED bool tk_counter_keep(struct tk_counter *counter, const struct tk_slot *slot);
+void tk_counters_free(struct tk_counter **counters, unsigned counters_nr);
 void tk_account_assert(const struct tk_account *account);
 
 /* What is to be held, and what came of it. */
@@ -105,10 +113,11 @@ struct tk_refusal tk_account_refusal(const struct tk_account *account, unsigned 
 /* Takes `held` off the slots of at_s and adds `due` to what they posted. */
 void tk_account_settle(struct tk_account *account, int64_t at_s, const struct tk_amounts *held,
                        const struct tk_amounts *due);
-/* The lease that the want lacks on some counter: fills *lease (bound = what to ask for) and marks the slot
- * as asking. False: none lacks one that is not under way already. */
+/* The lease that the want lacks on some counter: fills *lease (bound = what to ask for) and notes in the slot
+ * that it is asked for. False: none lacks one that is not under way already. */
 bool tk_account_lease_next(struct tk_account *account, const struct tk_want *want, struct tk_lease *lease);
-/* The answer to it. */
+/* The answer to it. A slot that has forgotten that it asked (its limit went and came) does not believe it: a
+ * later, smaller lease may have replaced the row. */
 void tk_account_leased(struct tk_account *account, const struct tk_lease *lease, bool granted);
 
 #endif

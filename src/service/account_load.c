@@ -94,72 +94,71 @@ static enum tk_err load_slot(const struct tk_account *account, const struct tk_s
         return TK_OK;
 }
 
+/* What the counters as they were had for this window, or NULL. */
+static const struct tk_slot *slot_before_load(const struct tk_account *account, const struct tk_limit *limit,
+                                              int64_t number, unsigned *flags) {
+        for (unsigned i = 0; i < account->counters_nr; i++) {
+                struct tk_counter *old = &account->counters[i];
+                if (old->limit.meter != limit->meter || !tk_window_spec_eq(old->limit.window, limit->window))
+                        continue;
+                *flags = old->limit.flags;
+                return tk_counter_slot_get(old, number);
+        }
+        return NULL;
+}
+
 /* What is lent already stays lent: the row on disk still says so. */
 static void keep_bound(const struct tk_account *account, const struct tk_limit *limit, struct tk_slot *slot) {
-        for (unsigned i = 0; i < account->counters_nr; i++) {
-                const struct tk_counter *old = &account->counters[i];
-                const struct tk_slot *slots[] = {&old->now, &old->before};
-                if (old->limit.meter != limit->meter || old->limit.flags != limit->flags ||
-                    !tk_window_spec_eq(old->limit.window, limit->window))
-                        continue;
-                for (int s = 0; s < 2; s++)
-                        if (slots[s]->valid && slots[s]->number == slot->number) {
-                                slot->asking = slots[s]->asking;
-                                if (slots[s]->bound > slot->bound)
-                                        slot->bound = slots[s]->bound;
-                        }
-        }
+        unsigned flags = 0;
+        const struct tk_slot *old = slot_before_load(account, limit, slot->number, &flags);
+        if (!old || flags != limit->flags)
+                return;
+        slot->asked = old->asked;
+        if (old->bound > slot->bound)
+                slot->bound = old->bound;
 }
 
-/* The latest earlier window in which a ticket is still live, or now's number when there is none. */
-static int64_t number_before(const struct tk_account *account, const struct tk_limit *limit, int64_t number) {
-        int64_t found = number;
-        for (const struct tk_place *p = account->live; p; p = p->next) {
-                int64_t n = tk_window_number(limit->window, p->ticket->hold.at_s);
-                if (n < number && (found == number || n > found))
-                        found = n;
-        }
-        return found;
+/* A window in memory keeps what it had counted over an edit. */
+static struct tk_slot short_slot(const struct tk_account *account, const struct tk_limit *limit,
+                                 int64_t number) {
+        unsigned flags = 0;
+        const struct tk_slot *old = slot_before_load(account, limit, number, &flags);
+        struct tk_slot slot = {.valid = true, .number = number, .bound = INT64_MAX};
+        slot.count.held = live_held(account, limit, number);
+        slot.count.posted = old ? old->count.posted : 0;
+        return slot;
 }
 
-/* Of the counters as they were: what a window in memory had counted, kept over an edit of its cap. */
-static void load_short(const struct tk_account *account, int64_t number, struct tk_counter *counter) {
-        const struct tk_limit *limit = &counter->limit;
-        counter->now = (struct tk_slot){.valid = true, .number = number, .bound = INT64_MAX};
-        counter->now.count.held = live_held(account, limit, number);
-        for (unsigned i = 0; i < account->counters_nr; i++) {
-                const struct tk_counter *old = &account->counters[i];
-                if (old->limit.meter != limit->meter ||
-                    !tk_window_spec_eq(old->limit.window, limit->window) || !old->now.valid)
-                        continue;
-                if (old->now.number == number) {
-                        counter->now.count.posted = old->now.count.posted;
-                        counter->before = old->before;
-                } else if (old->now.number == number - 1) {
-                        counter->before = old->now;
-                }
+static enum tk_err load_window(const struct tk_account *account, const struct tk_service *service,
+                               struct tk_reader *reader, const struct tk_counter *counter, int64_t number,
+                               struct tk_slot *out) {
+        if (!tk_counter_is_stored(counter)) {
+                *out = short_slot(account, &counter->limit, number);
+                return TK_OK;
         }
+        enum tk_err err = load_slot(account, service, reader, counter, number, out);
+        if (err == TK_OK)
+                keep_bound(account, &counter->limit, out);
+        return err;
 }
 
 static enum tk_err load_counter(const struct tk_account *account, const struct tk_service *service,
                                 struct tk_reader *reader, int64_t now_s, struct tk_counter *counter) {
         const struct tk_limit *limit = &counter->limit;
-        int64_t number = tk_window_number(limit->window, now_s);
-        enum tk_err err;
-        if (!tk_counter_is_stored(counter)) {
-                load_short(account, number, counter);
-                return TK_OK;
+        int64_t now = tk_window_number(limit->window, now_s);
+        enum tk_err err = load_window(account, service, reader, counter, now, &counter->now);
+        if (err == TK_OK && limit->flags & TK_LIMIT_SLIDING)
+                err = load_window(account, service, reader, counter, now - 1, &counter->before);
+        for (const struct tk_place *p = account->live; err == TK_OK && p; p = p->next) {
+                int64_t number = tk_window_number(limit->window, p->ticket->hold.at_s);
+                struct tk_slot slot;
+                if (tk_counter_slot_get(counter, number))
+                        continue;
+                err = load_window(account, service, reader, counter, number, &slot);
+                if (err == TK_OK && !tk_counter_keep(counter, &slot))
+                        err = TK_E_NO_MEMORY;
         }
-        if ((err = load_slot(account, service, reader, counter, number, &counter->now)) != TK_OK)
-                return err;
-        keep_bound(account, limit, &counter->now);
-        int64_t before = limit->flags & TK_LIMIT_SLIDING ? number - 1 : number_before(account, limit, number);
-        if (before == number)
-                return TK_OK;
-        if ((err = load_slot(account, service, reader, counter, before, &counter->before)) != TK_OK)
-                return err;
-        keep_bound(account, limit, &counter->before);
-        return TK_OK;
+        return err;
 }
 
 enum tk_err tk_account_load(struct tk_account *account, const struct tk_service *service,
@@ -173,11 +172,11 @@ enum tk_err tk_account_load(struct tk_account *account, const struct tk_service 
                 counters[i].limit = limits[i];
                 enum tk_err err = load_counter(account, service, reader, now_s, &counters[i]);
                 if (err != TK_OK) {
-                        free(counters);
+                        tk_counters_free(&counters, limits_nr);
                         return err;
                 }
         }
-        free(account->counters);
+        tk_counters_free(&account->counters, account->counters_nr);
         account->counters = counters;
         account->counters_nr = limits_nr;
         account->loaded = true;

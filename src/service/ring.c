@@ -177,7 +177,7 @@ enum tk_err tk_ring_open(struct tk_ring **out) {
 static void account_free(struct tk_account *account) {
         MUST(!account->live && !account->waiting && !account->posting);
         tk_snapshot_release(&account->snapshot);
-        free(account->counters);
+        tk_counters_free(&account->counters, account->counters_nr);
         tk_lock_free(&account->lock);
         free(account);
 }
