@@ -142,7 +142,8 @@ static bool decide(struct tk_ticket *ticket, struct need *need) {
                 refuse(ticket, need->account, index);
                 return true;
         case TK_TRY_NEEDS_LOAD:
-                if (++ticket->loads_nr <= LOADS_MAX * TK_PLACES_MAX)
+                /* A load that is under way is not one more: others may have it tried again before. */
+                if (need->account->loading || ++ticket->loads_nr <= LOADS_MAX * TK_PLACES_MAX)
                         return false;
                 ticket->answer = TK_HOLD_NO_STORE;
                 return true;
