@@ -25,7 +25,15 @@ struct reload_job {
         struct tk_job job;
         struct tk_service *service;
         struct tk_id id;
+        int64_t seq;
 };
+
+/* A change that could not be read is read again at the next tick, and all after it. */
+static void redo_from(struct tk_service *service, int64_t seq) {
+        int64_t redo = atomic_load(&service->change_redo);
+        while (seq < redo && !atomic_compare_exchange_weak(&service->change_redo, &redo, seq))
+                ;
+}
 
 static void reload_settled(struct tk_job *job) {
         struct reload_job *reload = (struct reload_job *)job;
@@ -37,8 +45,10 @@ static void reload_settled(struct tk_job *job) {
                 tk_ledger_key_changed(reload->service, &key);
         else if (err == TK_E_NOT_FOUND) /* no key: the limits of an organisation or workspace */
                 tk_ledger_subject_changed(reload->service, reload->id);
-        else
+        else {
                 tk_log(TK_ERROR, "housekeeper", "a changed key cannot be read: %s", tk_err_text(err));
+                redo_from(reload->service, reload->seq);
+        }
 }
 
 static void free_job(struct tk_job *job) {
@@ -54,12 +64,16 @@ static bool on_change(int64_t seq, struct tk_id key, void *ctx) {
         reload->job.done = free_job;
         reload->service = service;
         reload->id = key;
+        reload->seq = seq;
         tk_writer_push(service->writer, &reload->job);
         service->change_seen = seq;
         return true;
 }
 
 void tk_housekeeper_tick(struct tk_service *service) {
+        int64_t redo = atomic_exchange(&service->change_redo, INT64_MAX);
+        if (redo - 1 < service->change_seen)
+                service->change_seen = redo - 1;
         enum tk_err err =
                 tk_reader_changes(service->housekeeper_reader, service->change_seen, on_change, service);
         if (err != TK_OK)

@@ -95,7 +95,7 @@ static enum tk_err lease_return(struct tk_service *service, const struct tk_leas
         if ((err = window_sum(service->writer_reader, lease, &rest.bound)) != TK_OK)
                 return err;
         if (__builtin_add_overflow(rest.bound, doubt->amount, &rest.bound))
-                return TK_E_OVERFLOW;
+                rest.bound = INT64_MAX; /* beyond every cap; one such lease must not keep the others */
         return tk_store_lease_put(service->store, &rest);
 }
 
@@ -131,6 +131,7 @@ static struct tk_service *service_new(const struct tk_service_opt *opt) {
         service->hold_ms = opt->hold_ms ? opt->hold_ms : HOLD_MS;
         service->manual = opt->manual;
         atomic_init(&service->clock_s, tk_floor_div(opt->manual ? opt->start_ms : tk_clock_now_ms(), 1000));
+        atomic_init(&service->change_redo, INT64_MAX);
         tk_lock_init(&service->touched_lock);
         tk_lock_init(&service->workers_lock);
         pthread_mutex_init(&service->stop_mutex, NULL);
@@ -225,8 +226,10 @@ void tk_service_close(struct tk_service **service) {
         if (!s->manual)
                 stop_housekeeper(s);
         tk_service_flush_touched(s);
-        tk_writer_close(&s->writer);
-        leases_return(s);
+        if (tk_writer_close(&s->writer))
+                leases_return(s);
+        else /* what was spent and not stored must not be forgotten with its lease */
+                tk_log(TK_ERROR, "ledger", "posts were lost: the rest of all leases will be in doubt");
         service_free(s);
         *service = NULL;
 }

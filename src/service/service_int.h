@@ -41,7 +41,8 @@ struct tk_service {
         struct tk_reader *writer_reader;
 
         /* any thread */
-        _Atomic int64_t clock_s; /* the latest second that a hold was taken at: time never goes back */
+        _Atomic int64_t clock_s;     /* the latest second that a hold was taken at: time never goes back */
+        _Atomic int64_t change_redo; /* the first change that could not be read; INT64_MAX: none */
 
         /* under touched_lock */
         struct tk_lock touched_lock;

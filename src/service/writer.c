@@ -15,7 +15,8 @@
 #include <time.h>
 
 #define BATCH_MAX 2048
-#define RETRY_MS  100 /* after a failed batch; a disk that was freed is noticed within this */
+#define PROBE     "writer.probe" /* the setting that is written to see whether anything can be */
+#define RETRY_MS  100            /* after a failed batch; a disk that was freed is noticed within this */
 
 struct tk_writer {
         /* immutable after start */
@@ -36,6 +37,7 @@ struct tk_writer {
 
         /* owned by the writer's thread: the batch, in order */
         struct tk_job *batch;
+        bool lost; /* a debt was given up at the end */
         pthread_t self;
 };
 
@@ -101,17 +103,30 @@ static bool any_writes(const struct tk_job *batch) {
         return false;
 }
 
-static enum tk_err apply_batch(struct tk_writer *writer) {
+static enum tk_err apply_all(struct tk_writer *writer, bool probes) {
         enum tk_err err;
-        if (!any_writes(writer->batch))
+        for (struct tk_job *job = writer->batch; job; job = job->next)
+                if ((err = apply_one(writer, job)) != TK_OK)
+                        return err;
+        return probes ? tk_store_meta_put(writer->store, PROBE, tk_str_of("1")) : TK_OK;
+}
+
+/*
+ * A store that failed is believed again only when it has taken a write: a batch that only reads says nothing
+ * about a full disk, and when nothing is queued nothing would ever be tried. So while it fails every batch
+ * writes, be it a row of no meaning.
+ */
+static enum tk_err apply_batch(struct tk_writer *writer) {
+        bool probes = atomic_load(&writer->failing);
+        enum tk_err err;
+        if (!probes && !any_writes(writer->batch))
                 return TK_OK;
         if ((err = tk_store_begin(writer->store)) != TK_OK)
                 return err;
-        for (struct tk_job *job = writer->batch; job; job = job->next)
-                if ((err = apply_one(writer, job)) != TK_OK) {
-                        tk_store_rollback(writer->store);
-                        return err;
-                }
+        if ((err = apply_all(writer, probes)) != TK_OK) {
+                tk_store_rollback(writer->store);
+                return err;
+        }
         return tk_store_commit(writer->store);
 }
 
@@ -168,12 +183,13 @@ static void settle_batch(struct tk_writer *writer, enum tk_err fault) {
         atomic_fetch_sub(&writer->depth, ended);
 }
 
-/* Appends up to BATCH_MAX queued jobs to what is left of the batch. */
+/* Appends up to BATCH_MAX queued jobs to what is left of the batch, however much that is: requests behind
+ * many debts are told that the store fails, too. */
 static void take(struct tk_writer *writer) {
         struct tk_job **tail = &writer->batch;
         unsigned n = 0;
-        for (; *tail; tail = &(*tail)->next)
-                n++;
+        while (*tail)
+                tail = &(*tail)->next;
         while (writer->head && n++ < BATCH_MAX) {
                 *tail = writer->head;
                 writer->head = writer->head->next;
@@ -199,6 +215,7 @@ static void drop_debts(struct tk_writer *writer, enum tk_err fault) {
                 tk_log(TK_ERROR, "writer", "a post could not be stored before the end: %s",
                        tk_err_text(fault));
                 job->must_land = false;
+                writer->lost = true;
         }
         settle_batch(writer, fault);
 }
@@ -221,9 +238,10 @@ static void *writer_main(void *arg) {
         writer->self = pthread_self();
         for (;;) {
                 pthread_mutex_lock(&writer->mutex);
-                if (writer->batch && !writer->stopping)
+                bool failing = tk_writer_failing(writer);
+                if ((writer->batch || (failing && !writer->head)) && !writer->stopping)
                         wait_retry(writer);
-                while (!writer->head && !writer->batch && !writer->stopping)
+                while (!writer->head && !failing && !writer->stopping)
                         pthread_cond_wait(&writer->wake, &writer->mutex);
                 take(writer);
                 bool stopping = writer->stopping;
@@ -239,10 +257,10 @@ bool tk_writer_step(struct tk_writer *writer) {
         pthread_mutex_lock(&writer->mutex);
         take(writer);
         pthread_mutex_unlock(&writer->mutex);
-        if (!writer->batch)
-                return false;
-        run_batch(writer, false);
-        return true;
+        bool queued = writer->batch != NULL;
+        if (queued || tk_writer_failing(writer))
+                run_batch(writer, false);
+        return queued;
 }
 
 void tk_writer_abandon(struct tk_writer *writer) {
@@ -291,10 +309,10 @@ static void drain(struct tk_writer *writer) {
         }
 }
 
-void tk_writer_close(struct tk_writer **writer) {
+bool tk_writer_close(struct tk_writer **writer) {
         struct tk_writer *w = *writer;
         if (!w)
-                return;
+                return true;
         pthread_mutex_lock(&w->mutex);
         w->stopping = true;
         pthread_cond_signal(&w->wake);
@@ -304,8 +322,10 @@ void tk_writer_close(struct tk_writer **writer) {
         else
                 pthread_join(w->thread, NULL);
         MUST(!w->head && !w->batch);
+        bool landed = !w->lost;
         pthread_cond_destroy(&w->wake);
         pthread_mutex_destroy(&w->mutex);
         free(w);
         *writer = NULL;
+        return landed;
 }

@@ -38,12 +38,12 @@ struct tk_job {
 /* manual: no thread; the caller is the writer's thread and runs batches with tk_writer_step(). For
  * simulation. */
 TK_CHECKED enum tk_err tk_writer_open(struct tk_store *store, bool manual, struct tk_writer **out);
-/* Manual only: one batch, if anything is queued; true when something was. */
+/* Manual only: one batch, if anything is queued or the store fails; true when something was queued. */
 bool tk_writer_step(struct tk_writer *writer);
 /* Manual only: everything queued ends unwritten, as in a crash; every job's err is CLOSED. */
 void tk_writer_abandon(struct tk_writer *writer);
-/* Lands what is queued, then ends the thread. A debt that still cannot land is logged as lost. */
-void tk_writer_close(struct tk_writer **writer);
+/* Lands what is queued, then ends the thread. A debt that still cannot land is logged as lost; then false. */
+bool tk_writer_close(struct tk_writer **writer);
 /* Any thread. The job is the writer's until done. */
 void tk_writer_push(struct tk_writer *writer, struct tk_job *job);
 /* The store refused the last batch: hold no more money until it took one. Any thread. */
