@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * truth: what is really so, in plain arrays, written down from what the simulation itself did and saw. It
+ * shares no arithmetic with the ledger. Two pictures of each key are kept side by side:
+ *
+ *   memory   what the running process must believe: every post at once, and what is held
+ *   durable  what the store must hold: a post when the batch that carried it landed
+ *
+ * A crash makes the first equal to the second. Three versions of each key's limits are kept too: `acted` is
+ * what the process goes by, `durable` what the store holds, `wanted` what an edit under way would make of it.
+ */
+#ifndef TK_TESTS_SIM_TRUTH_H
+#define TK_TESTS_SIM_TRUTH_H
+
+#include "calendar.h"
+#include "core/keyfmt.h"
+#include "service/keys.h"
+#include "service/ledger.h"
+
+#define TRUTH_LIMITS_MAX 4
+#define TRUTH_NOWHERE    SIZE_MAX
+
+struct truth_limit {
+        struct tk_limit limit;
+        bool always;    /* in force since the process began */
+        uint64_t since; /* the step of the truth at which it came into force */
+};
+
+struct truth_version {
+        unsigned nr;
+        struct truth_limit limits[TRUTH_LIMITS_MAX];
+        bool revoked;
+};
+
+struct truth_hour {
+        int64_t hour;
+        struct tk_amounts memory, durable;
+};
+
+/* A post, for windows that are shorter than the series of hours. */
+struct truth_recent {
+        int64_t at_s;
+        uint64_t step;
+        struct tk_amounts due;
+};
+
+/* What the last process left open in one window. */
+struct truth_doubt {
+        enum tk_meter meter;
+        struct tk_window_spec window;
+        int64_t number;
+        int64_t amount;
+};
+
+/* The greatest cap that a limit ever had. */
+struct truth_high {
+        enum tk_meter meter;
+        struct tk_window_spec window;
+        int64_t cap;
+};
+
+struct truth_key {
+        unsigned index;
+        struct tk_id id;
+        struct tk_key_text secret;
+        struct tk_snapshot *snapshot; /* of the running process; may be NULL */
+
+        struct truth_version acted, durable, wanted;
+        bool editing;       /* wanted was asked for and not answered */
+        bool wanted_landed; /* it is in the store */
+        bool torn;          /* durable was not acknowledged: the process may go by either */
+        bool edited;        /* ever */
+
+        struct truth_hour *hours; /* ascending */
+        size_t hours_nr, hours_size;
+        struct truth_recent *recents;
+        size_t recents_nr, recents_size, recents_full; /* full: at which old ones are forgotten */
+        struct truth_doubt *doubts;
+        size_t doubts_nr, doubts_size;
+        struct truth_high *highs;
+        size_t highs_nr, highs_size;
+
+        struct truth_ticket *live;    /* holds, decided, neither posted nor voided */
+        struct truth_ticket *posting; /* posts that are not durable */
+        unsigned live_nr;
+};
+
+enum truth_stage {
+        TRUTH_FREE,
+        TRUTH_ASKED,   /* a first hold, not decided */
+        TRUTH_REFUSED, /* decided, its owner not told */
+        TRUTH_HELD,    /* live */
+        TRUTH_MORE,    /* live, an extension is not decided */
+        TRUTH_POSTED   /* not durable */
+};
+
+struct truth_ticket {
+        uint32_t index, generation;
+        enum truth_stage stage;
+        bool told; /* its owner knows the last decision */
+        struct truth_key *key;
+        struct tk_ticket *ticket;
+        int64_t at_s;
+        struct tk_amounts least, most; /* of the last operation */
+        struct tk_amounts held, due, overrun;
+        uint64_t taken[TK_METER_NR]; /* the step of the last take of more than nothing */
+        int64_t posted_ms;
+        uint64_t posted;                   /* the step of its post */
+        uint64_t asked;                    /* the batch before which it was asked */
+        int64_t asked_s;                   /* and the second */
+        size_t place;                      /* in `idle` or `asked` */
+        struct truth_ticket *next, **link; /* on live or posting */
+        struct truth_ticket *fifo_next;    /* of all posts */
+        bool landed;
+};
+
+struct truth_set {
+        struct truth_ticket **at;
+        size_t nr, size;
+};
+
+struct truth {
+        int64_t clock_s; /* the latest second that the process was shown */
+        uint64_t step;   /* counts decisions and posts */
+        struct truth_key **keys;
+        size_t keys_nr, keys_size;
+        uint32_t *ids; /* index + 1 by the id of the key, open addressing */
+        size_t ids_size;
+        struct truth_set all, spare;
+        struct truth_set idle;                    /* HELD and told: may be extended, posted, voided */
+        struct truth_set asked;                   /* ASKED, MORE */
+        struct truth_ticket *posts, **posts_tail; /* not durable, in order */
+        size_t posts_nr;
+        /* what the open batch of the store carries */
+        struct truth_write *writes;
+        size_t writes_nr, writes_size, mark;
+        uint64_t landed_nr;
+};
+
+void truth_open(struct truth *truth);
+void truth_close(struct truth *truth);
+
+/* ---- keys ---- */
+
+struct truth_key *truth_key_add(struct truth *truth, const struct tk_key *key,
+                                const struct tk_key_text *secret);
+struct truth_key *truth_key_get(struct truth *truth, struct tk_id id); /* NULL: not ours */
+/* The process goes by this version from now on. */
+void truth_act(struct truth *truth, struct truth_key *key, const struct truth_version *version);
+bool truth_version_eq(const struct truth_version *version, const struct tk_limit *limits, unsigned limits_nr);
+/* The greatest cap ever of (meter, window), -1: there was none. */
+int64_t truth_high_get(const struct truth_key *key, enum tk_meter meter, struct tk_window_spec window);
+
+/* ---- amounts ---- */
+
+bool truth_is_short(struct tk_window_spec window); /* lives in memory only */
+/* Posted in the window, as the process must see it; without doubt. */
+int64_t truth_posted(const struct truth_key *key, const struct truth_limit *limit,
+                     const struct calendar_window *window);
+int64_t truth_durable(const struct truth_key *key, enum tk_meter meter, const struct calendar_window *window);
+int64_t truth_held(const struct truth_key *key, enum tk_meter meter, const struct calendar_window *window);
+int64_t truth_doubt_get(const struct truth_key *key, enum tk_meter meter, struct tk_window_spec window,
+                        int64_t number);
+/* What may still be held at that time on this limit. */
+int64_t truth_left(const struct truth_key *key, const struct truth_limit *limit, int64_t at_s);
+/* The least of it over the limits of a meter, INT64_MAX: not limited. */
+int64_t truth_left_of(const struct truth_key *key, enum tk_meter meter, int64_t at_s);
+
+/* ---- tickets ---- */
+
+struct truth_ticket *truth_ticket_new(struct truth *truth, struct truth_key *key);
+void truth_ticket_free(struct truth *truth, struct truth_ticket *ticket);
+struct tk_id truth_ticket_id(const struct truth_ticket *ticket);
+struct truth_ticket *truth_ticket_get(struct truth *truth, struct tk_id id); /* NULL: not ours */
+void truth_set_put(struct truth_set *set, struct truth_ticket *ticket);
+void truth_set_drop(struct truth_set *set, struct truth_ticket *ticket);
+/* More is held; at first it becomes live. */
+void truth_take(struct truth *truth, struct truth_ticket *ticket, const struct tk_amounts *given);
+/* No longer live. */
+void truth_release(struct truth_ticket *ticket);
+/* Live becomes posting: counts in memory. */
+void truth_post(struct truth *truth, struct truth_ticket *ticket, const struct tk_amounts *actual);
+
+/* ---- the store, as faulty_store tells it ---- */
+
+void truth_saw_entry(struct truth *truth, struct truth_ticket *ticket);
+void truth_saw_key(struct truth *truth, struct truth_key *key);
+void truth_saw_mark(struct truth *truth);
+void truth_saw_undo(struct truth *truth);
+void truth_saw_landing(struct truth *truth);
+void truth_saw_end(struct truth *truth);
+
+/* ---- the end of a process ---- */
+
+/* What was in memory only is gone. No ticket is live; clock_s is that of the next process. */
+void truth_restart(struct truth *truth, int64_t clock_s);
+void truth_doubt_add(struct truth_key *key, const struct truth_doubt *doubt);
+
+#endif

@@ -1,0 +1,530 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "world.h"
+
+#include "auditor.h"
+#include "faulty_store.h"
+#include "service/ticket.h"
+#include "stand_in.h"
+#include "trace.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define SETTLE_ROUNDS_MAX 10000
+#define POST_MAX          (INT64_C(1) << 40) /* see workload.c */
+
+static void *must(void *at) {
+        if (!at)
+                abort();
+        return at;
+}
+
+/* From here on a fault excuses what is answered. */
+static void begin_call(struct world *world) {
+        world->fired_before = faulty_fired();
+}
+
+int64_t world_between(struct world *world, int64_t low, int64_t high) {
+        return xorshift_between(&world->x, low, high);
+}
+
+bool world_chance(struct world *world, unsigned percent) {
+        return xorshift_next(&world->x) % 100 < percent;
+}
+
+struct tk_worker *world_worker(struct world *world) {
+        return world->boxes[xorshift_next(&world->x) % WORLD_LOOPS].worker;
+}
+
+void world_clock(struct world *world, int64_t now_ms) {
+        world->now_ms = now_ms;
+        stand_in_clock_set(now_ms);
+}
+
+/* ---- what the store tells ---- */
+
+static void on_entry(void *ctx, const struct tk_entry *entry) {
+        struct world *world = ctx;
+        struct truth_ticket *ticket = truth_ticket_get(&world->truth, entry->id);
+        audit_entry(world, ticket, entry);
+        truth_saw_entry(&world->truth, ticket);
+}
+
+/* Keys that are being created are not ours yet. */
+static void on_key(void *ctx, const struct tk_key *row) {
+        struct world *world = ctx;
+        struct truth_key *key = truth_key_get(&world->truth, row->id);
+        if (!key)
+                return;
+        if (!truth_version_eq(&key->wanted, row->limits, row->limits_nr))
+                trace_fail("key %u: limits are stored that nobody asked for", key->index);
+        audit_version(world, key); /* what is stored now may be what it goes by, and will be known no more */
+        truth_saw_key(&world->truth, key);
+}
+
+static void on_marked(void *ctx) {
+        truth_saw_mark(&((struct world *)ctx)->truth);
+}
+
+static void on_undone(void *ctx) {
+        truth_saw_undo(&((struct world *)ctx)->truth);
+}
+
+static void on_landed(void *ctx) {
+        truth_saw_landing(&((struct world *)ctx)->truth);
+}
+
+static void on_ended(void *ctx) {
+        truth_saw_end(&((struct world *)ctx)->truth);
+}
+
+/* ---- tickets ---- */
+
+static void ticket_end(struct world *world, struct truth_ticket *ticket) {
+        if (ticket->stage == TRUTH_HELD)
+                truth_release(ticket);
+        tk_ledger_void(&ticket->ticket);
+        truth_ticket_free(&world->truth, ticket);
+}
+
+/* The owner learns it: the moment from which it may act on it. */
+static void ticket_told(struct world *world, struct truth_ticket *ticket) {
+        ticket->told = true;
+        if (ticket->stage == TRUTH_REFUSED || world->ending)
+                ticket_end(world, ticket);
+        else
+                truth_set_put(&world->truth.idle, ticket);
+}
+
+static void ticket_decided(struct world *world, struct truth_ticket *ticket, enum tk_hold_answer answer) {
+        audit_answer(world, ticket, answer);
+        trace("    key %lld ticket %lld: answer %lld, held usd %lld", ticket->key->index, ticket->index,
+              answer, ticket->held.of[TK_METER_USD]);
+}
+
+static bool is_undecided(const struct truth_ticket *ticket) {
+        return ticket->stage == TRUTH_ASKED || ticket->stage == TRUTH_MORE;
+}
+
+/* Decisions are seen here at the moment at which they fall; their owners learn of them later. */
+static bool take_mail(void *loop, struct tk_mail *mail) {
+        struct world_box *box = loop;
+        struct truth *truth = &box->world->truth;
+        mail->next = NULL;
+        *box->last = mail;
+        box->last = &mail->next;
+        box->nr++;
+        for (size_t i = 0; i < truth->asked.nr; i++) {
+                struct truth_ticket *ticket = truth->asked.at[i];
+                if (&ticket->ticket->mail != mail)
+                        continue;
+                truth_set_drop(&truth->asked, ticket);
+                ticket_decided(box->world, ticket, ticket->ticket->answer);
+                break;
+        }
+        return true;
+}
+
+static void on_done(struct tk_ticket *t, enum tk_hold_answer answer, void *ctx) {
+        struct world *world = ctx;
+        struct truth_ticket *ticket = truth_ticket_get(&world->truth, t->id);
+        MUST(ticket && ticket->ticket == t && !ticket->told);
+        if (is_undecided(ticket)) { /* its loop has ended, so it was told without mail */
+                truth_set_drop(&world->truth.asked, ticket);
+                ticket_decided(world, ticket, answer);
+        }
+        if (answer != t->answer)
+                trace_fail("key %u: told %d, decided %d", ticket->key->index, answer, t->answer);
+        ticket_told(world, ticket);
+}
+
+static void answered(struct world *world, struct truth_ticket *ticket, enum tk_hold_answer answer) {
+        if (answer == TK_HOLD_UNTRIED) {
+                ticket->asked = world->batches;
+                ticket->asked_s = world->truth.clock_s;
+                truth_set_put(&world->truth.asked, ticket);
+                return;
+        }
+        ticket_decided(world, ticket, answer);
+        ticket_told(world, ticket);
+}
+
+static void show_now(struct world *world) {
+        int64_t now_s = world->now_ms / 1000;
+        if (now_s > world->truth.clock_s)
+                world->truth.clock_s = now_s;
+}
+
+struct tk_snapshot *world_identify(struct world *world, struct truth_key *key) {
+        struct tk_snapshot *snapshot;
+        begin_call(world);
+        if (key->snapshot && !world_chance(world, 20))
+                return key->snapshot;
+        enum tk_err err = tk_keys_identify(world_worker(world),
+                                           (struct tk_str){key->secret.at, key->secret.len}, &snapshot);
+        if (err != TK_OK && faulty_fired() == world->fired_before)
+                trace_fail("key %u: not found: %s", key->index, tk_err_text(err));
+        if (err != TK_OK)
+                return NULL;
+        audit_snapshot(world, key, tk_snapshot_key(snapshot));
+        tk_snapshot_release(&key->snapshot);
+        key->snapshot = snapshot;
+        return snapshot;
+}
+
+void world_hold(struct world *world, struct truth_key *key, const struct tk_amounts *least,
+                const struct tk_amounts *most) {
+        struct tk_snapshot *snapshot = world_identify(world, key);
+        if (!snapshot || tk_snapshot_key(snapshot)->revoked_ms != 0)
+                return;
+        struct truth_ticket *ticket = truth_ticket_new(&world->truth, key);
+        ticket->least = *least;
+        ticket->most = *most;
+        begin_call(world);
+        show_now(world);
+        if (world_chance(world, 10))
+                tk_keys_touch(world_worker(world), snapshot, world->now_ms);
+        enum tk_hold_answer answer =
+                tk_ledger_hold(world_worker(world), snapshot, truth_ticket_id(ticket), least, most,
+                               world->now_ms, on_done, world, &ticket->ticket);
+        answered(world, ticket, answer);
+}
+
+void world_extend(struct world *world, struct truth_ticket *ticket, const struct tk_amounts *least,
+                  const struct tk_amounts *most) {
+        truth_set_drop(&world->truth.idle, ticket);
+        ticket->least = *least;
+        ticket->most = *most;
+        ticket->stage = TRUTH_MORE;
+        ticket->told = false;
+        begin_call(world);
+        answered(world, ticket, tk_ledger_extend(ticket->ticket, least, most, on_done, world));
+}
+
+void world_post(struct world *world, struct truth_ticket *ticket, const struct tk_amounts *actual) {
+        static const struct tk_entry what = {.model = "m"};
+        audit_version(world, ticket->key);
+        truth_set_drop(&world->truth.idle, ticket);
+        ticket->posted_ms = world->now_ms;
+        truth_post(&world->truth, ticket, actual);
+        tk_ledger_post(&ticket->ticket, actual, &what, world->now_ms);
+}
+
+void world_void(struct world *world, struct truth_ticket *ticket) {
+        truth_set_drop(&world->truth.idle, ticket);
+        ticket_end(world, ticket);
+}
+
+/* ---- keys ---- */
+
+struct creation {
+        struct world *world;
+        struct tk_key_text secret;
+};
+
+static void on_created(void *ctx, enum tk_err err, const struct tk_key *key) {
+        struct creation *creation = ctx;
+        if (err == TK_OK && !creation->world->ending)
+                truth_key_add(&creation->world->truth, key, &creation->secret);
+        free(creation);
+}
+
+void world_create(struct world *world, const struct tk_key *draft) {
+        struct creation *creation = must(calloc(1, sizeof *creation));
+        creation->world = world;
+        tk_keys_create(world_worker(world), draft, world->now_ms, &creation->secret, on_created, creation);
+}
+
+struct edit {
+        struct world *world;
+        struct truth_key *key;
+};
+
+static void put_version(const struct truth_version *version, int64_t now_ms, struct tk_key *row) {
+        row->limits_nr = version->nr;
+        for (unsigned i = 0; i < version->nr; i++)
+                row->limits[i] = version->limits[i].limit;
+        if (version->revoked)
+                row->revoked_ms = now_ms;
+}
+
+static enum tk_err edit_row(struct tk_key *row, void *ctx) {
+        const struct edit *edit = ctx;
+        put_version(&edit->key->wanted, edit->world->now_ms, row);
+        return TK_OK;
+}
+
+static void on_edited(void *ctx, enum tk_err err, const struct tk_key *row) {
+        struct edit *edit = ctx;
+        trace("    key %lld: edit answered %lld", edit->key->index, err, 0, 0);
+        if (!edit->world->ending)
+                audit_edit(edit->world, edit->key, err, row);
+        free(edit);
+}
+
+void world_edit(struct world *world, struct truth_key *key, const struct truth_version *wanted) {
+        struct edit *edit = must(calloc(1, sizeof *edit));
+        *edit = (struct edit){world, key};
+        MUST(!key->editing);
+        key->wanted = *wanted;
+        key->editing = key->edited = true;
+        key->wanted_landed = false;
+        struct tk_id org = tk_store_org(world->store);
+        if (wanted->revoked && !key->acted.revoked)
+                tk_keys_revoke(world_worker(world), org, key->id, world->now_ms, on_edited, edit);
+        else
+                tk_keys_update(world_worker(world), org, key->id, world->now_ms, edit_row, on_edited, edit);
+}
+
+void world_edit_outside(struct world *world, struct truth_key *key, const struct truth_version *wanted) {
+        struct tk_key row;
+        MUST(!key->editing);
+        key->wanted = *wanted;
+        key->edited = key->torn = true;
+        faulty_off();
+        enum tk_err err = tk_store_begin(world->store);
+        if (!err)
+                err = tk_store_key_get(world->store, key->id, &row);
+        put_version(wanted, world->now_ms, &row);
+        if (!err)
+                err = tk_store_key_update(world->store, &row);
+        if (!err)
+                err = tk_store_commit(world->store);
+        faulty_on();
+        MUST(err == TK_OK);
+}
+
+struct barrier {
+        struct world *world;
+        uint64_t before;
+};
+
+static void on_barrier(void *ctx, enum tk_err err) {
+        struct barrier *barrier = ctx;
+        if (!barrier->world->ending)
+                audit_barrier(barrier->world, barrier->before, err);
+        free(barrier);
+}
+
+void world_barrier(struct world *world) {
+        struct barrier *barrier = must(calloc(1, sizeof *barrier));
+        *barrier = (struct barrier){world, world->truth.step};
+        tk_keys_barrier(world_worker(world), on_barrier, barrier);
+}
+
+/* ---- what runs by itself ---- */
+
+static void die_if_dead(struct world *world) {
+        if (faulty_is_dead())
+                world_crash(world);
+}
+
+void world_step(struct world *world) {
+        begin_call(world);
+        world->batches++;
+        (void)tk_service_step(world->service);
+        if (faulty_is_dead()) {
+                world_crash(world);
+                return;
+        }
+        audit_waiting(world);
+}
+
+void world_tick(struct world *world) {
+        begin_call(world);
+        tk_service_tick(world->service);
+        die_if_dead(world);
+}
+
+void world_mail(struct world *world, struct world_box *box, unsigned nr) {
+        while (nr-- > 0 && box->first) {
+                struct tk_mail *mail = box->first;
+                begin_call(world);
+                box->first = mail->next;
+                if (!box->first)
+                        box->last = &box->first;
+                box->nr--;
+                mail->run(mail);
+        }
+}
+
+static void empty_boxes(struct world *world) {
+        for (int i = 0; i < WORLD_LOOPS; i++)
+                world_mail(world, &world->boxes[i], UINT32_MAX);
+}
+
+void world_settle(struct world *world) {
+        for (unsigned round = 0; round < SETTLE_ROUNDS_MAX; round++) {
+                empty_boxes(world);
+                if (world->truth.asked.nr == 0 && tk_writer_depth(world->service->writer) == 0)
+                        return;
+                world_step(world);
+        }
+        trace_fail("the store works, but %zu wait and %u jobs are queued after %d batches",
+                   world->truth.asked.nr, tk_writer_depth(world->service->writer), SETTLE_ROUNDS_MAX);
+}
+
+/* ---- a process ---- */
+
+static void start(struct world *world) {
+        const struct tk_service_opt opt = {.store = world->store,
+                                           .catalog = world->catalog,
+                                           .key_prefix = "tk",
+                                           .manual = true,
+                                           .start_ms = world->now_ms};
+        begin_call(world);
+        faulty_process_begins();
+        enum tk_err err = tk_service_open(&opt, &world->service);
+        if (err != TK_OK) {
+                if (faulty_fired() == world->fired_before)
+                        trace_fail("the service does not open: %s", tk_err_text(err));
+                faulty_heal();
+                err = tk_service_open(&opt, &world->service);
+        }
+        MUST(err == TK_OK);
+        for (int i = 0; i < WORLD_LOOPS; i++) {
+                struct world_box *box = &world->boxes[i];
+                *box = (struct world_box){.world = world, .last = &box->first};
+                err = tk_worker_open(world->service, take_mail, box, &box->worker);
+                MUST(err == TK_OK);
+        }
+        world->ending = false;
+}
+
+/* Whatever its loops still hold ends with them. */
+static void end_loops(struct world *world) {
+        struct truth_set *idle = &world->truth.idle;
+        world->ending = true;
+        for (int i = 0; i < WORLD_LOOPS; i++)
+                tk_worker_close(&world->boxes[i].worker);
+        empty_boxes(world);
+        while (idle->nr > 0)
+                world_void(world, idle->at[idle->nr - 1]);
+        for (size_t i = 0; i < world->truth.keys_nr; i++)
+                tk_snapshot_release(&world->truth.keys[i]->snapshot);
+}
+
+static void ended(struct world *world, bool clean) {
+        MUST(world->truth.asked.nr == 0 && world->truth.idle.nr == 0);
+        if (clean && world->truth.posts_nr > 0)
+                trace_fail("a clean stop left %zu posts unwritten", world->truth.posts_nr);
+        truth_restart(&world->truth, world->now_ms / 1000);
+        audit_after_end(world, clean);
+        if (faulty_is_dead() || world_chance(world, 50))
+                faulty_heal();
+}
+
+void world_crash(struct world *world) {
+        trace("  crash", 0, 0, 0, 0);
+        world->crashes++;
+        audit_before_end(world, true);
+        end_loops(world);
+        tk_service_abandon(&world->service);
+        ended(world, false);
+        start(world);
+}
+
+static bool is_modest(const struct tk_amounts *held) {
+        for (int m = 0; m < TK_METER_NR; m++)
+                if (held->of[m] > POST_MAX)
+                        return false;
+        return true;
+}
+
+/* Streams end in time, some of them with a post. */
+static void end_streams(struct world *world) {
+        static const struct tk_amounts nothing;
+        struct truth_set *idle = &world->truth.idle;
+        while (idle->nr > 0) {
+                struct truth_ticket *ticket = idle->at[idle->nr - 1];
+                if (world_chance(world, 50) || !is_modest(&ticket->held))
+                        world_void(world, ticket);
+                else
+                        world_post(world, ticket, world_chance(world, 80) ? &ticket->held : &nothing);
+        }
+}
+
+static void stop(struct world *world) {
+        trace("  stop", 0, 0, 0, 0);
+        world->restarts++;
+        end_streams(world);
+        audit_before_end(world, false);
+        uint64_t fired = faulty_fired();
+        begin_call(world);
+        end_loops(world);
+        tk_service_close(&world->service);
+        ended(world, faulty_fired() == fired);
+}
+
+void world_restart(struct world *world) {
+        stop(world);
+        start(world);
+}
+
+/* ---- doubt that is resolved ---- */
+
+struct lease_set {
+        struct tk_lease *at;
+        size_t nr, size;
+};
+
+static bool keep_lease(const struct tk_lease *lease, void *ctx) {
+        struct lease_set *set = ctx;
+        if (set->nr == set->size) {
+                set->size = set->size ? set->size * 2 : 64;
+                set->at = must(realloc(set->at, set->size * sizeof *set->at));
+        }
+        set->at[set->nr++] = *lease;
+        return true;
+}
+
+void world_resolve(struct world *world) {
+        struct lease_set leases = {NULL, 0, 0};
+        stop(world);
+        faulty_off();
+        enum tk_err err = tk_reader_lease_list(world->reader, keep_lease, &leases);
+        if (!err)
+                err = tk_store_begin(world->store);
+        for (size_t i = 0; !err && i < leases.nr; i++)
+                err = tk_store_lease_drop(world->store, &leases.at[i]);
+        if (!err)
+                err = tk_store_commit(world->store);
+        faulty_on();
+        MUST(err == TK_OK);
+        free(leases.at);
+        for (size_t i = 0; i < world->truth.keys_nr; i++)
+                world->truth.keys[i]->doubts_nr = 0;
+        start(world);
+}
+
+/* ---- the whole ---- */
+
+void world_open(struct world *world, uint64_t seed, int64_t now_ms) {
+        *world = (struct world){.x = {seed * UINT64_C(0xD1342543DE82EF95) | 1}};
+        const struct faulty_watch watch = {.ctx = world,
+                                           .entry = on_entry,
+                                           .key = on_key,
+                                           .marked = on_marked,
+                                           .undone = on_undone,
+                                           .landed = on_landed,
+                                           .ended = on_ended};
+        truth_open(&world->truth);
+        world_clock(world, now_ms);
+        world->truth.clock_s = now_ms / 1000;
+        world->auditor = must(auditor_new());
+        world->catalog = must(tk_catalog_new());
+        world->store = faulty_open(&watch);
+        enum tk_err err = tk_reader_open(world->store, &world->reader);
+        MUST(err == TK_OK);
+        start(world);
+}
+
+void world_close(struct world *world) {
+        faulty_heal();
+        stop(world);
+        tk_reader_close(&world->reader);
+        tk_store_close(&world->store);
+        tk_catalog_free(&world->catalog);
+        auditor_free(&world->auditor);
+        truth_close(&world->truth);
+}
