@@ -343,6 +343,15 @@ enum tk_err tk_store_doubt_drop(struct tk_store *store, const struct tk_doubt_ro
         return store->ops->doubt_drop(store, doubt);
 }
 
+enum tk_err tk_store_change_add(struct tk_store *store, struct tk_id subject) {
+        const enum tk_err broken = in_batch(store);
+        if (broken)
+                return broken;
+        if (tk_id_none(subject))
+                return refuse(TK_E_RANGE, "a change");
+        return store->ops->change_add(store, subject);
+}
+
 enum tk_err tk_store_meta_put(struct tk_store *store, const char *name, struct tk_str value) {
         const enum tk_err broken = in_batch(store);
         if (broken)

@@ -131,6 +131,9 @@ TK_CHECKED enum tk_err tk_store_lease_drop(struct tk_store *store, const struct 
 TK_CHECKED enum tk_err tk_store_doubt_put(struct tk_store *store, const struct tk_doubt_row *doubt);
 /* Removes it, whatever its amount. Appends its subject to the change log. NOT_FOUND. */
 TK_CHECKED enum tk_err tk_store_doubt_drop(struct tk_store *store, const struct tk_doubt_row *doubt);
+/* Appends to the change log, for who reads more than changed rows: what a subject used was added to from
+ * outside. */
+TK_CHECKED enum tk_err tk_store_change_add(struct tk_store *store, struct tk_id subject);
 /* Small named settings: name [a-z0-9_.]{1,64}, value up to 4096 bytes. */
 TK_CHECKED enum tk_err tk_store_meta_put(struct tk_store *store, const char *name, struct tk_str value);
 
@@ -160,7 +163,10 @@ TK_CHECKED enum tk_err tk_reader_usage_sum(struct tk_reader *reader, struct tk_i
                                            enum tk_meter meter, int64_t from_hour, int64_t to_hour,
                                            int64_t *sum);
 
-/* The same over all keys of an organisation or workspace, also those that were revoked. */
+/*
+ * The same over all keys of an organisation or workspace, also those that were revoked, and over what is
+ * noted of itself: spent, but not known by which key.
+ */
 enum tk_group { TK_GROUP_ORG, TK_GROUP_WORKSPACE };
 TK_CHECKED enum tk_err tk_reader_usage_sum_group(struct tk_reader *reader, enum tk_group group,
                                                  struct tk_id id, enum tk_meter meter, int64_t from_hour,

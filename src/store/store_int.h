@@ -78,6 +78,7 @@ typedef enum tk_err tk_store_limits_put_f(struct tk_store *store, struct tk_id s
                                           const struct tk_limit *limits, unsigned limits_nr);
 typedef enum tk_err tk_store_lease_f(struct tk_store *store, const struct tk_lease *lease);
 typedef enum tk_err tk_store_doubt_f(struct tk_store *store, const struct tk_doubt_row *doubt);
+typedef enum tk_err tk_store_change_add_f(struct tk_store *store, struct tk_id subject);
 typedef enum tk_err tk_store_meta_put_f(struct tk_store *store, const char *name, struct tk_str value);
 
 typedef enum tk_err tk_reader_open_f(struct tk_store *store, struct tk_reader **out);
@@ -129,6 +130,7 @@ struct tk_store_ops {
         tk_store_lease_f *lease_drop;
         tk_store_doubt_f *doubt_put;
         tk_store_doubt_f *doubt_drop;
+        tk_store_change_add_f *change_add;
         tk_store_meta_put_f *meta_put;
 
         /* the reader's thread */

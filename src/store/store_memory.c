@@ -261,6 +261,7 @@ const struct tk_store_ops tk_store_memory_ops = {
         .lease_drop = tk_memory_lease_drop,
         .doubt_put = tk_memory_doubt_put,
         .doubt_drop = tk_memory_doubt_drop,
+        .change_add = tk_memory_change_add,
         .meta_put = tk_memory_meta_put,
         .reader_open = tk_memory_reader_open,
         .reader_close = tk_memory_reader_close,

@@ -196,6 +196,8 @@ static void apply_meta(struct tk_memory_store *store, struct tk_memory_meta *met
 static struct tk_id changed_by(const struct tk_memory_op *op) {
         if (op->what == TK_OP_LIMITS)
                 return op->limits->subject;
+        if (op->what == TK_OP_CHANGE)
+                return op->changed;
         return op->what == TK_OP_DOUBT_DROP ? op->doubt.subject : op->key->id;
 }
 
@@ -227,6 +229,8 @@ static void apply_one(struct tk_memory_store *store, const struct tk_memory_op *
         case TK_OP_DOUBT_PUT:
         case TK_OP_DOUBT_DROP:
                 apply_doubt(store, &op->doubt, op->what == TK_OP_DOUBT_PUT);
+                break;
+        case TK_OP_CHANGE:
                 break;
         case TK_OP_META:
                 apply_meta(store, op->meta);

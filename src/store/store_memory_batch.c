@@ -273,6 +273,15 @@ enum tk_err tk_memory_lease_drop(struct tk_store *base, const struct tk_lease *l
         return push_lease(tk_memory_of(base), TK_OP_LEASE_DROP, lease);
 }
 
+enum tk_err tk_memory_change_add(struct tk_store *base, struct tk_id subject) {
+        struct tk_memory_store *store = tk_memory_of(base);
+        if (!room(&store->batch, 1))
+                return no_memory();
+        push(&store->batch, (struct tk_memory_op){.what = TK_OP_CHANGE, .logged = true, .changed = subject},
+             0);
+        return TK_OK;
+}
+
 enum tk_err tk_memory_meta_put(struct tk_store *base, const char *name, struct tk_str value) {
         struct tk_memory_store *store = tk_memory_of(base);
         struct tk_memory_meta *meta = room(&store->batch, 1) ? malloc(sizeof *meta + value.len) : NULL;

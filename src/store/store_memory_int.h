@@ -57,6 +57,7 @@ enum tk_memory_what {
         TK_OP_LEASE_DROP,
         TK_OP_DOUBT_PUT, /* doubt, as it becomes; found by subject */
         TK_OP_DOUBT_DROP,
+        TK_OP_CHANGE, /* nothing but an entry of the log */
         TK_OP_META
 };
 
@@ -79,6 +80,7 @@ struct tk_memory_op {
                 struct tk_memory_limits *limits; /* owned */
                 struct tk_lease lease;
                 struct tk_doubt_row doubt;
+                struct tk_id changed;
                 struct tk_memory_meta *meta; /* owned */
         };
 };
@@ -164,6 +166,7 @@ tk_store_entry_add_f tk_memory_entry_add;
 tk_store_limits_put_f tk_memory_limits_put;
 tk_store_lease_f tk_memory_lease_put, tk_memory_lease_drop;
 tk_store_doubt_f tk_memory_doubt_put, tk_memory_doubt_drop;
+tk_store_change_add_f tk_memory_change_add;
 tk_store_meta_put_f tk_memory_meta_put;
 
 /* ---- store_memory_apply.c ---- */

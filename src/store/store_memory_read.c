@@ -121,7 +121,7 @@ enum tk_err tk_memory_reader_usage_sum_group(struct tk_reader *reader, enum tk_g
                                              enum tk_meter meter, int64_t from_hour, int64_t to_hour,
                                              int64_t *sum) {
         const struct tk_memory_store *store = lock(reader);
-        enum tk_err err = TK_OK;
+        enum tk_err err = sum_series(store, id, meter, from_hour, to_hour, sum);
         for (size_t i = 0; i < store->keys_nr && !err; i++) {
                 const struct tk_key *key = store->keys[i];
                 if (tk_id_eq(group == TK_GROUP_ORG ? key->org : key->workspace, id))

@@ -195,6 +195,7 @@ const struct tk_store_ops tk_store_sqlite_ops = {
         .lease_drop = tk_sqlite_lease_drop,
         .doubt_put = tk_sqlite_doubt_put,
         .doubt_drop = tk_sqlite_doubt_drop,
+        .change_add = tk_sqlite_change_add,
         .meta_put = tk_sqlite_meta_put,
         .reader_open = tk_sqlite_reader_open,
         .reader_close = tk_sqlite_reader_close,

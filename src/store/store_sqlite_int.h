@@ -167,6 +167,7 @@ tk_store_key_touch_f tk_sqlite_key_touch;
 tk_store_limits_put_f tk_sqlite_limits_put;
 tk_store_lease_f tk_sqlite_lease_put, tk_sqlite_lease_drop;
 tk_store_doubt_f tk_sqlite_doubt_put, tk_sqlite_doubt_drop;
+tk_store_change_add_f tk_sqlite_change_add;
 tk_store_meta_put_f tk_sqlite_meta_put;
 
 /* ---- store_sqlite_entry.c ---- */

@@ -22,17 +22,22 @@
         "id, org, subject, held_at_ms, posted_at_ms, model, flags, input_tokens, output_tokens, "            \
         "cached_tokens, cache_write_tokens, due_usd, due_diem, due_vcu, due_requests, due_tokens, "          \
         "overrun_usd, overrun_diem, overrun_vcu, overrun_requests, overrun_tokens"
-#define USAGE_COLUMNS "usd, diem, vcu, requests, tokens"
+/* A total is one row. A window is hours up to its first whole day, whole days, hours after its last. */
+#define USAGE_COLUMNS       "usd, diem, vcu, requests, tokens"
+#define USAGE_TOTAL(select) select "span = 0 AND number = 0"
+#define USAGE_PARTS(select)                                                                                  \
+        select "span = 2 AND number >= ?2 AND number < ?3 UNION ALL " select                                 \
+               "span = 1 AND number >= ?4 AND number < ?5 UNION ALL " select                                 \
+               "span = 2 AND number >= ?6 AND number < ?7"
+#define USAGE_OWN "SELECT " USAGE_COLUMNS " FROM usage WHERE subject = ?1 AND "
 /* The keys of a group come first, by an index of their own; then the rows of each, by the primary key. */
-#define USAGE_GROUP(column, rows)                                                                            \
+#define USAGE_GROUP(column)                                                                                  \
         "SELECT " USAGE_COLUMNS " FROM api_key CROSS JOIN usage ON subject = api_key.id WHERE " column       \
-        " = ?1 AND " rows
-#define USAGE_GROUP_PARTS(column)                                                                            \
-        USAGE_GROUP(column, "span = 2 AND number >= ?2 AND number < ?3 UNION ALL ")                          \
-        USAGE_GROUP(column, "span = 1 AND number >= ?4 AND number < ?5 UNION ALL ")                          \
-        USAGE_GROUP(column, "span = 2 AND number >= ?6 AND number < ?7")
-#define LEASE_COLUMNS "subject, meter, window_kind, window_days, window_anchor, number, bound"
-#define DOUBT_COLUMNS "subject, meter, window_kind, window_days, window_anchor, number, amount, since_ms"
+        " = ?1 AND "
+#define USAGE_GROUP_TOTAL(column) USAGE_TOTAL(USAGE_GROUP(column)) " UNION ALL " USAGE_TOTAL(USAGE_OWN)
+#define USAGE_GROUP_PARTS(column) USAGE_PARTS(USAGE_GROUP(column)) " UNION ALL " USAGE_PARTS(USAGE_OWN)
+#define LEASE_COLUMNS             "subject, meter, window_kind, window_days, window_anchor, number, bound"
+#define DOUBT_COLUMNS             "subject, meter, window_kind, window_days, window_anchor, number, amount, since_ms"
 #define DOUBT_IS                                                                                             \
         "subject = ?1 AND meter = ?2 AND window_kind = ?3 AND window_days = ?4 AND window_anchor = ?5 AND "  \
         "number = ?6"
@@ -106,19 +111,10 @@ static const struct {
         [TK_SQL_LIMIT_LIST] = {"reading limits",
                                "SELECT meter, window_kind, window_days, window_anchor, flags, cap "
                                "FROM subject_limit WHERE subject = ?1 ORDER BY ordinal"},
-        [TK_SQL_USAGE_TOTAL] = {"reading usage", "SELECT " USAGE_COLUMNS " FROM usage "
-                                                 "WHERE subject = ?1 AND span = 0 AND number = 0"},
-        /* Hours up to the first whole day, whole days, hours after the last whole day. */
-        [TK_SQL_USAGE_PARTS] = {"reading usage",
-                                "SELECT " USAGE_COLUMNS " FROM usage "
-                                "WHERE subject = ?1 AND span = 2 AND number >= ?2 AND number < ?3 UNION ALL "
-                                "SELECT " USAGE_COLUMNS " FROM usage "
-                                "WHERE subject = ?1 AND span = 1 AND number >= ?4 AND number < ?5 UNION ALL "
-                                "SELECT " USAGE_COLUMNS " FROM usage "
-                                "WHERE subject = ?1 AND span = 2 AND number >= ?6 AND number < ?7"},
-        [TK_SQL_USAGE_TOTAL_ORG] = {"reading usage", USAGE_GROUP("org", "span = 0 AND number = 0")},
-        [TK_SQL_USAGE_TOTAL_WORKSPACE] = {"reading usage",
-                                          USAGE_GROUP("workspace", "span = 0 AND number = 0")},
+        [TK_SQL_USAGE_TOTAL] = {"reading usage", USAGE_TOTAL(USAGE_OWN)},
+        [TK_SQL_USAGE_PARTS] = {"reading usage", USAGE_PARTS(USAGE_OWN)},
+        [TK_SQL_USAGE_TOTAL_ORG] = {"reading usage", USAGE_GROUP_TOTAL("org")},
+        [TK_SQL_USAGE_TOTAL_WORKSPACE] = {"reading usage", USAGE_GROUP_TOTAL("workspace")},
         [TK_SQL_USAGE_PARTS_ORG] = {"reading usage", USAGE_GROUP_PARTS("org")},
         [TK_SQL_USAGE_PARTS_WORKSPACE] = {"reading usage", USAGE_GROUP_PARTS("workspace")},
         [TK_SQL_ENTRY_LIST_SUBJECT] = {"listing entries",

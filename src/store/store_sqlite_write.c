@@ -232,6 +232,12 @@ enum tk_err tk_sqlite_doubt_drop(struct tk_store *store, const struct tk_doubt_r
         return err ? err : insert_change(conn, doubt->subject);
 }
 
+enum tk_err tk_sqlite_change_add(struct tk_store *store, struct tk_id subject) {
+        struct tk_sqlite_conn *conn;
+        enum tk_err err = conn_get(store, &conn);
+        return err ? err : insert_change(conn, subject);
+}
+
 enum tk_err tk_sqlite_meta_put(struct tk_store *store, const char *name, struct tk_str value) {
         struct tk_sqlite_conn *conn;
         enum tk_err err = conn_get(store, &conn);

@@ -282,6 +282,23 @@ static void test_changes_are_in_the_order_of_commits(void **state) {
         assert_int_equal(list.nr, 0);
 }
 
+static void test_change_can_be_noted_of_anything(void **state) {
+        struct fix *fix = *state;
+        struct contract_changes list = {0};
+        assert_ok(tk_store_begin(fix->store));
+        assert_int_equal(tk_store_change_add(fix->store, no_id), TK_E_RANGE);
+        assert_ok(tk_store_change_add(fix->store, id_of(7)));
+        assert_ok(tk_store_mark(fix->store));
+        assert_ok(tk_store_change_add(fix->store, id_of(8)));
+        assert_ok(tk_store_mark_undo(fix->store));
+        assert_ok(tk_store_change_add(fix->store, fix->org));
+        assert_ok(tk_store_commit(fix->store));
+        assert_ok(tk_reader_changes(fix->reader, 0, contract_take_change, &list));
+        assert_int_equal(list.nr, 2);
+        assert_true(tk_id_eq(list.keys[0], id_of(7)));
+        assert_true(tk_id_eq(list.keys[1], fix->org));
+}
+
 static void test_front_refuses_entries_that_are_none(void **state) {
         struct fix *fix = *state;
         const struct tk_entry good = entry_of(fix->org, id_of(1), 2);
@@ -340,6 +357,7 @@ int contract_ledger_run(void) {
                 T(lease_list_stops_when_told),
                 T(meta_put_and_get),
                 T(changes_are_in_the_order_of_commits),
+                T(change_can_be_noted_of_anything),
                 T(front_refuses_entries_that_are_none),
                 T(front_refuses_leases_that_are_none),
         };

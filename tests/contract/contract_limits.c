@@ -180,7 +180,6 @@ static void test_group_sums_its_keys_over_windows(void **state) {
                 for (int64_t hour = -24; hour < 72; hour++)
                         assert_ok(tk_store_usage_add(fix->store, id_of(n), TK_METER_USD, hour, each[n]));
         assert_ok(tk_store_usage_add(fix->store, id_of(1), TK_METER_TOKENS, 0, 5));
-        assert_ok(tk_store_usage_add(fix->store, fix->org, TK_METER_USD, 0, 5)); /* of no key */
         assert_ok(tk_store_commit(fix->store));
         for (int64_t from = -26; from <= 74; from++) {
                 const int64_t low = from < -24 ? -24 : from;
@@ -203,6 +202,20 @@ static void test_group_sums_its_keys_over_windows(void **state) {
         assert_int_equal(sum_of(fix, TK_GROUP_WORKSPACE, fix->org, INT64_MIN, INT64_MAX), 0);
         assert_int_equal(sum_of(fix, TK_GROUP_ORG, id_of(WORKSPACE), INT64_MIN, INT64_MAX), 0);
         assert_int_equal(sum_of(fix, TK_GROUP_ORG, no_id, INT64_MIN, INT64_MAX), 0);
+}
+
+static void test_group_counts_what_is_noted_of_itself(void **state) {
+        struct fix *fix = *state;
+        fill_group(fix);
+        usage_put(fix->store, id_of(1), TK_METER_USD, 30, 7);
+        usage_put(fix->store, fix->org, TK_METER_USD, 30, 100);
+        usage_put(fix->store, id_of(WORKSPACE), TK_METER_USD, 60, 1000);
+        assert_int_equal(sum_of(fix, TK_GROUP_ORG, fix->org, INT64_MIN, INT64_MAX), 107);
+        assert_int_equal(sum_of(fix, TK_GROUP_WORKSPACE, id_of(WORKSPACE), INT64_MIN, INT64_MAX), 1007);
+        assert_int_equal(sum_of(fix, TK_GROUP_ORG, fix->org, 30, 31), 107);
+        assert_int_equal(sum_of(fix, TK_GROUP_ORG, fix->org, 31, INT64_MAX), 0);
+        assert_int_equal(sum_of(fix, TK_GROUP_WORKSPACE, id_of(WORKSPACE), 24, 48), 7);
+        assert_int_equal(sum_of(fix, TK_GROUP_WORKSPACE, id_of(WORKSPACE), 31, 61), 1000);
 }
 
 static void test_group_that_overflows_says_so(void **state) {
@@ -247,15 +260,11 @@ static void test_group_and_limits_may_be_read_in_a_callback(void **state) {
 
 int contract_limits_run(void) {
         const struct CMUnitTest tests[] = {
-                T(limits_round_trip_in_their_order),
-                T(limits_of_every_kind_are_kept),
-                T(limits_are_a_change_of_their_subject),
-                T(limits_follow_the_mark),
-                T(limits_of_a_key_are_in_its_row),
-                T(front_refuses_limits_that_are_none),
-                T(group_sums_its_keys_over_windows),
-                T(group_that_overflows_says_so),
-                T(group_and_limits_may_be_read_in_a_callback),
+                T(limits_round_trip_in_their_order),     T(limits_of_every_kind_are_kept),
+                T(limits_are_a_change_of_their_subject), T(limits_follow_the_mark),
+                T(limits_of_a_key_are_in_its_row),       T(front_refuses_limits_that_are_none),
+                T(group_sums_its_keys_over_windows),     T(group_counts_what_is_noted_of_itself),
+                T(group_that_overflows_says_so),         T(group_and_limits_may_be_read_in_a_callback),
         };
         return cmocka_run_group_tests_name("limits", tests, NULL, NULL);
 }

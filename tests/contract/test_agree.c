@@ -88,7 +88,7 @@ static enum tk_err put_meta(struct tk_store *store, unsigned n) {
 
 /* The same operation with the same data on both; what they answer must be the same. */
 static void one_op(struct pair *pair) {
-        const unsigned what = pick(pair, 12), n = pick(pair, 100);
+        const unsigned what = pick(pair, 13), n = pick(pair, 100);
         const struct tk_key key = random_key(pair);
         const struct tk_lease lease = random_lease(pair);
         const struct tk_id subject = random_subject(pair);
@@ -119,6 +119,9 @@ static void one_op(struct pair *pair) {
                         err[i] = tk_store_lease_put(store, &lease);
                 else if (what == 7)
                         err[i] = tk_store_lease_drop(store, &lease);
+                else if (what == 12)
+                        err[i] = n % 2 ? tk_store_change_add(store, subject)
+                                       : tk_store_usage_add(store, subject, lease.meter, hour, amount / 64);
                 else if (what == 10)
                         err[i] = tk_store_doubt_put(store, &doubt);
                 else if (what == 11)

@@ -95,6 +95,8 @@ static enum tk_err write_batch(struct tk_store *store, unsigned base) {
                 if (!err)
                         err = tk_store_doubt_drop(store, &gone);
                 if (!err)
+                        err = tk_store_change_add(store, key.id);
+                if (!err)
                         err = tk_store_limits_put(store, id_of(50000 + base + i), key.limits, key.limits_nr);
                 if (!err)
                         err = tk_store_meta_put(store, name, TK_STR("value"));
@@ -149,7 +151,7 @@ static void check(struct tk_store *store, unsigned batches) {
         assert_int_equal(seen.entries, batches * SUBJECTS);
         assert_int_equal(seen.leases, batches * SUBJECTS);
         assert_int_equal(seen.doubts, batches * SUBJECTS);
-        assert_int_equal(changes, batches * SUBJECTS * 4);
+        assert_int_equal(changes, batches * SUBJECTS * 5);
         for (unsigned batch = 0; batch < 2; batch++)
                 for (unsigned i = 1; i <= SUBJECTS; i++) {
                         assert_int_equal(usage_of(reader, id_of(batch * 1000 + i), TK_METER_USD),

@@ -60,6 +60,8 @@ static enum tk_err fill_batch(struct tk_store *store, unsigned batch) {
                 if (!err)
                         err = tk_store_doubt_drop(store, &gone);
                 if (!err)
+                        err = tk_store_change_add(store, key.id);
+                if (!err)
                         err = tk_store_limits_put(store, key.workspace, key.limits, key.limits_nr);
                 if (!err)
                         err = tk_store_key_get(store, key.id, &seen);
@@ -155,7 +157,7 @@ static void check_batches(struct tk_store *store, unsigned mask) {
         assert_int_equal(seen.leases, batches * SUBJECTS);
         assert_int_equal(seen.doubts, batches * SUBJECTS);
         assert_ok(tk_reader_change_last(reader, &changes));
-        assert_true(changes >= 4 * batches * SUBJECTS);
+        assert_true(changes >= 5 * batches * SUBJECTS);
         tk_reader_close(&reader);
 }
 
