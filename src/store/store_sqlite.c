@@ -9,6 +9,9 @@
  *
  * SQLite ends the transaction by itself after some faults (a full disk, for one). So after any fault the
  * batch counts as broken, and every end of a batch makes sure that no transaction stays open.
+ *
+ * A file that was removed or replaced under us can still be written, and all that is written is lost with
+ * the process. So before each commit the names are looked up again.
  */
 #include "store/store_sqlite.h"
 
@@ -79,6 +82,7 @@ static enum tk_err open_store(const char *where, const struct tk_seed *seed, str
                 close_store(&store->base);
                 return TK_E_NO_MEMORY;
         }
+        store->place = tk_sqlite_place_read(&store->conn);
         *out = &store->base;
         return TK_OK;
 }
@@ -125,9 +129,28 @@ static void rollback(struct tk_store *store) {
         }
 }
 
+static enum tk_err still_there(struct tk_sqlite_store *store) {
+        const struct tk_sqlite_place now = tk_sqlite_place_read(&store->conn);
+        if (!store->place.inode[1]) {
+                store->place.device[1] = now.device[1];
+                store->place.inode[1] = now.inode[1];
+        }
+        if (now.inode[0] && now.inode[1] && memcmp(&now, &store->place, sizeof now) == 0)
+                return TK_OK;
+        if (tk_sqlite_may_log(&store->conn, TK_SQLITE_CODE_MOVED))
+                tk_log(TK_ERROR, TK_STORE_AREA,
+                       "%s, or its -wal, was removed or replaced while it is in use; nothing is written "
+                       "until the "
+                       "very files are back",
+                       store->path);
+        return TK_E_IO;
+}
+
 static enum tk_err commit(struct tk_store *base) {
         struct tk_sqlite_store *store = sqlite_of(base);
-        enum tk_err err = tk_sqlite_entries_flush(store->entries, &store->conn);
+        enum tk_err err = still_there(store);
+        if (!err)
+                err = tk_sqlite_entries_flush(store->entries, &store->conn);
         if (!err)
                 err = tk_sqlite_usage_flush(store->usage, &store->conn);
         if (!err)

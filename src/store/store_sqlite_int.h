@@ -82,6 +82,11 @@ struct tk_sqlite_conn {
         unsigned fault_more;
 };
 
+/* Which files the names of a store stand for: its own and that of its WAL. */
+struct tk_sqlite_place {
+        uint64_t device[2], inode[2];
+};
+
 struct tk_sqlite_store {
         struct tk_store base;
         struct tk_sqlite_conn conn;
@@ -89,6 +94,7 @@ struct tk_sqlite_store {
         struct tk_sqlite_entries *entries;
         bool saved; /* the marked job has a savepoint, because it has written something */
         char *path; /* full, so that a reader finds it wherever the process stands by then */
+        struct tk_sqlite_place place; /* at open; its WAL, which may come later, at the first commit */
 };
 
 struct tk_sqlite_reader {
@@ -103,6 +109,8 @@ TK_CHECKED enum tk_err tk_sqlite_conn_open(struct tk_sqlite_conn *conn, const ch
                                            const struct tk_why *why);
 TK_CHECKED enum tk_err tk_sqlite_conn_open_reader(struct tk_sqlite_conn *conn, const char *path);
 void tk_sqlite_conn_close(struct tk_sqlite_conn *conn);
+/* All zero for one that is not there. */
+struct tk_sqlite_place tk_sqlite_place_read(const struct tk_sqlite_conn *conn);
 
 /* ---- store_sqlite_stmt.c ---- */
 
@@ -111,6 +119,7 @@ enum tk_err tk_sqlite_fault(struct tk_sqlite_conn *conn, int code, const char *w
 /* Whether a fault of this code shall be logged now: not while opening, and not twice in a second. */
 bool tk_sqlite_may_log(struct tk_sqlite_conn *conn, int code);
 #define TK_SQLITE_CODE_NEWER (-1) /* not SQLite's */
+#define TK_SQLITE_CODE_MOVED (-2)
 TK_CHECKED enum tk_err tk_sqlite_prepare(struct tk_sqlite_conn *conn);
 void tk_sqlite_finalize(struct tk_sqlite_conn *conn);
 

@@ -121,6 +121,32 @@ static enum tk_err make_file(const char *path, const struct tk_why *why) {
         return err;
 }
 
+struct tk_sqlite_place tk_sqlite_place_read(const struct tk_sqlite_conn *conn) {
+        struct tk_sqlite_place place = {{0}, {0}};
+        const char *path = sqlite3_db_filename(conn->db, "main");
+        const char *names[2] = {path, sqlite3_filename_wal(path)};
+        for (int i = 0; i < 2; i++) {
+                struct stat st;
+                if (stat(names[i], &st) != 0)
+                        continue;
+                place.device[i] = st.st_dev;
+                place.inode[i] = st.st_ino;
+        }
+        return place;
+}
+
+/* Under a second name the file would get a second WAL, and two servers would each serve half of the truth. */
+static enum tk_err one_name(const char *path, const struct tk_why *why) {
+        struct stat st;
+        if (stat(path, &st) != 0)
+                return place_fault(path, "cannot look at this file", why);
+        if (!S_ISREG(st.st_mode) || st.st_nlink <= 1)
+                return TK_OK;
+        tk_why_set(why, "store %s: this file has %llu names (hard links); it must have one", path,
+                   (unsigned long long)st.st_nlink);
+        return TK_E_CONFLICT;
+}
+
 /* ---- a connection ---- */
 
 static enum tk_err exec(struct tk_sqlite_conn *conn, const char *sql, const char *what) {
@@ -324,6 +350,8 @@ static enum tk_err open_writer(struct tk_sqlite_conn *conn, const char *path, st
                                const struct tk_seed *seed, const struct tk_why *why) {
         enum tk_err err = make_file(path, why);
         if (!err)
+                err = one_name(path, why);
+        if (!err)
                 err = connect(conn, path, setup_writer);
         if (!err)
                 err = identify(conn, path, why);
@@ -335,6 +363,9 @@ static enum tk_err open_writer(struct tk_sqlite_conn *conn, const char *path, st
                 err = use_wal(conn, path, why);
         if (!err)
                 err = tk_migrate(&migrate_ops, conn, why);
+        if (!err) /* After a fault SQLite may have said "wal" and not written it into the file, empty till
+                     now. */
+                err = use_wal(conn, path, why);
         if (!err)
                 err = tk_sqlite_prepare(conn);
         return err ? err : firsts(conn, store, seed);

@@ -445,6 +445,59 @@ static void test_command_gets_its_turn_beside_a_busy_server(void **state) {
         place_remove(&place);
 }
 
+/* ---- files that go away ---- */
+
+/* A batch with one key in it; what the commit says. */
+static enum tk_err commit_key(struct tk_store *store, unsigned n) {
+        struct tk_key key = key_of(tk_store_org(store), n);
+        assert_ok(tk_store_begin(store));
+        assert_ok(tk_store_key_insert(store, &key));
+        return tk_store_commit(store);
+}
+
+/* What is written to a file that has no name any more is lost with the process, so it is not written. */
+static void test_file_that_goes_away_takes_no_more_until_it_is_back(void **state) {
+        static const char *const tails[] = {"", "-wal"};
+        TK_UNUSED(state);
+        for (unsigned i = 0; i < sizeof tails / sizeof *tails; i++) {
+                struct place place;
+                char name[400], aside[420];
+                place_make(&place);
+                struct tk_store *store = store_must_open(place.url);
+                assert_ok(commit_key(store, 1));
+                snprintf(name, sizeof name, "%s%s", place.path, tails[i]);
+                snprintf(aside, sizeof aside, "%s.aside", name);
+                assert_int_equal(rename(name, aside), 0);
+                assert_int_equal(commit_key(store, 2), TK_E_IO);
+                spill(name, "", 0); /* another file of that name is as wrong as none */
+                assert_int_equal(commit_key(store, 2), TK_E_IO);
+                assert_int_equal(rename(aside, name), 0);
+                assert_ok(commit_key(store, 2));
+                tk_store_close(&store);
+                assert_true(holds(place.url, 1));
+                assert_true(holds(place.url, 2));
+                place_remove(&place);
+        }
+}
+
+static void test_file_with_two_names_is_refused(void **state) {
+        struct place place;
+        char second[400], url[420];
+        TK_UNUSED(state);
+        place_make(&place);
+        use(place.url, 1);
+        snprintf(second, sizeof second, "%s.second", place.path);
+        assert_int_equal(link(place.path, second), 0);
+        snprintf(url, sizeof url, "sqlite:%s", second);
+        expect_refused(url, TK_E_CONFLICT, "t.db", "2 names");
+        expect_refused(place.url, TK_E_CONFLICT, "t.db", "2 names");
+        assert_int_equal(remove(second), 0);
+        assert_true(holds(place.url, 1));
+        assert_int_equal(symlink(place.path, second), 0); /* which SQLite itself sees through */
+        assert_true(holds(url, 1));
+        place_remove(&place);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 TEST(test_url_unknown_is_refused),
@@ -460,6 +513,8 @@ int main(void) {
                 TEST(test_writer_waits_five_seconds_for_its_turn),
                 TEST(test_many_processes_may_start_at_once),
                 TEST(test_command_gets_its_turn_beside_a_busy_server),
+                TEST(test_file_that_goes_away_takes_no_more_until_it_is_back),
+                TEST(test_file_with_two_names_is_refused),
         };
         return cmocka_run_group_tests_name("sqlite_file", tests, NULL, NULL);
 }
