@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
@@ -14,10 +15,15 @@
 #define SCHEME "sqlite:"
 
 int tk_claim_take(const char *url, char *why, size_t why_size) {
-        char path[PATH_MAX];
+        char real[PATH_MAX], path[PATH_MAX];
         if (!tk_str_starts(tk_str_of(url), SCHEME))
                 return TK_CLAIM_NONE;
-        int len = snprintf(path, sizeof path, "%s.lock", url + strlen(SCHEME));
+        /* Whatever symbolic links lead to the file, the claim on it is one. */
+        if (!realpath(url + strlen(SCHEME), real)) {
+                snprintf(why, why_size, "cannot find %s: %s", url, strerror(errno));
+                return TK_CLAIM_REFUSED;
+        }
+        int len = snprintf(path, sizeof path, "%s.lock", real);
         if (len < 0 || (size_t)len >= sizeof path) {
                 snprintf(why, why_size, "the path of the store is too long");
                 return TK_CLAIM_REFUSED;
