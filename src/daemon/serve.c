@@ -140,7 +140,6 @@ static int run(struct daemon *d) {
         fflush(stdout);
         enum tk_err err = tk_server_run(d->server);
         forget_signals(); /* from here on nothing can be stopped any more, only finished */
-        tk_server_close(&d->server);
         if (err != TK_OK)
                 fprintf(stderr, "tollkey: cannot serve: %s\n", tk_err_text(err));
         return err == TK_OK ? 0 : 1;
@@ -159,12 +158,14 @@ static int run_service(struct daemon *d) {
         }
         int status = run(d);
         tk_service_close(&d->service);
+        tk_server_close(&d->server); /* the writer's thread may have looked for a loop until now */
         return status;
 }
 
 int tk_daemon_serve(const struct tk_config *config) {
         struct daemon d = {.config = config};
         char why[512];
+        signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is a full disk: an error, not the end */
         d.api.started_ms = tk_clock_now_ms();
         if (tk_rand_init() != TK_OK) {
                 fprintf(stderr, "tollkey: the system gives no random bytes\n");
