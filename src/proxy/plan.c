@@ -117,6 +117,23 @@ static enum tk_err stream_options(const struct tk_oa_request *request, struct tk
         return tk_splice_object(own, &ask, 1, out);
 }
 
+/*
+ * Where the request names a maximum, each name of it becomes the one that was planned, if it is larger: a
+ * provider may know only one of the names. Where it names none, one is added only if the key affords less.
+ */
+static unsigned tell_most(const struct tk_plan *plan, const struct tk_oa_request *request,
+                          uint64_t affordable, char text[24], struct tk_splice *edits) {
+        uint64_t each = min_u64(affordable / plan->answers, plan->output_each);
+        struct tk_str value = {text, (size_t)snprintf(text, 24, "%llu", (unsigned long long)each)};
+        bool named = request->has_max_tokens || request->has_max_completion_tokens;
+        unsigned nr = 0;
+        if (request->has_max_completion_tokens && request->max_completion_tokens > each)
+                edits[nr++] = (struct tk_splice){"max_completion_tokens", value};
+        if (named ? request->has_max_tokens && request->max_tokens > each : affordable < plan->output)
+                edits[nr++] = (struct tk_splice){"max_tokens", value};
+        return nr;
+}
+
 enum tk_err tk_plan_body(const struct tk_plan *plan, const struct tk_oa_request *request, struct tk_str body,
                          uint64_t affordable, struct tk_buf *out) {
         struct tk_splice edits[4];
@@ -129,15 +146,8 @@ enum tk_err tk_plan_body(const struct tk_plan *plan, const struct tk_oa_request 
                 tk_jw_text(&w, plan->model->upstream_id);
                 edits[nr++] = (struct tk_splice){"model", tk_buf_str(&model)};
         }
-        if (plan->produces && affordable < plan->output) {
-                int len =
-                        snprintf(most, sizeof most, "%llu", (unsigned long long)(affordable / plan->answers));
-                struct tk_str value = {most, (size_t)len};
-                if (request->has_max_completion_tokens)
-                        edits[nr++] = (struct tk_splice){"max_completion_tokens", value};
-                if (request->has_max_tokens || !request->has_max_completion_tokens)
-                        edits[nr++] = (struct tk_splice){"max_tokens", value};
-        }
+        if (plan->produces)
+                nr += tell_most(plan, request, affordable, most, edits + nr);
         if (plan->stream && !request->include_usage) {
                 err = stream_options(request, &options);
                 edits[nr++] = (struct tk_splice){"stream_options", tk_buf_str(&options)};

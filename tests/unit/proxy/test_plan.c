@@ -110,6 +110,16 @@ static void the_body_changes_only_where_it_must(void **state) {
                     "{\"model\":\"m\",\"messages\":[],\"max_tokens\":20}");
         assert_body("{\"model\":\"m\",\"messages\":[],\"n\":4,\"max_tokens\":50}", 21,
                     "{\"model\":\"m\",\"messages\":[],\"n\":4,\"max_tokens\":5}");
+        /* What was planned is told, also when the caller has money for more than the model may produce. */
+        assert_body("{\"model\":\"m\",\"max_tokens\":4097,\"messages\":[]}", 4096,
+                    "{\"model\":\"m\",\"max_tokens\":4096,\"messages\":[]}");
+        assert_body("{\"model\":\"m\",\"max_tokens\":4096,\"messages\":[]}", 4096,
+                    "{\"model\":\"m\",\"max_tokens\":4096,\"messages\":[]}");
+        /* A provider that knows only one of the two names must not find the larger number there. */
+        assert_body("{\"model\":\"m\",\"max_tokens\":4000,\"max_completion_tokens\":1}", 1,
+                    "{\"model\":\"m\",\"max_tokens\":1,\"max_completion_tokens\":1}");
+        assert_body("{\"model\":\"m\",\"max_tokens\":2,\"max_completion_tokens\":4000}", 2,
+                    "{\"model\":\"m\",\"max_tokens\":2,\"max_completion_tokens\":2}");
         assert_body("{\"model\":\"m\",\"messages\":[],\"stream\":true}", 4096,
                     "{\"model\":\"m\",\"messages\":[],\"stream\":true,\"stream_options\":{\"include_usage\":"
                     "true}}");
