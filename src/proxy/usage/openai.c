@@ -148,11 +148,14 @@ static void read_stream(struct asking *asking) {
 }
 
 /* Does the key spell name when case is ignored, as Go's decoder does it: with the two letters outside
- * ASCII that fold into it, U+017F to "s" and U+212A to "k"? */
+ * ASCII that fold into it, U+017F to "s" and U+212A to "k"? And when it ends at a NUL, as text does in C? */
 static bool spells(struct tk_str key, const char *name) {
         char text[KEY_MAX];
         size_t len = 0, i = 0;
-        struct tk_json quoted = {TK_JSON_STRING, {key.at - 1, key.len + 2}};
+        const char *nul = key.len >= 6 ? memmem(key.at, key.len, "\\u0000", 6) : NULL;
+        /* Where the backslash is itself an escaped one, what is left is malformed, and so no name. */
+        size_t end = nul ? (size_t)(nul - key.at) : key.len;
+        struct tk_json quoted = {TK_JSON_STRING, {key.at - 1, end + 2}};
         if (tk_json_string(quoted, text, sizeof(text), &len) != TK_OK)
                 return false;
         for (; *name; name++) {
@@ -366,8 +369,43 @@ static const struct member members[] = {
         {"prediction", read_plain, NULL, NULL},
         {"documents", read_plain, NULL, NULL},
 };
-#define MEMBERS_NR   (sizeof(members) / sizeof(members[0]))
+#define MEMBERS_NR (sizeof(members) / sizeof(members[0]))
+
+/*
+ * What some provider understands beside or above the members that were read: another name of the most that
+ * may be produced or of how many answers, other models to fall back on, a dearer way to be served. Passed on,
+ * it would be produced but not held, or charged at a price that is not the model's.
+ */
+static const struct {
+        const char *name, *message;
+} others[] = {
+#define OTHER(name, instead)                                                                                 \
+        { name, "Parameter '" name "' is not accepted here: " instead "." }
+        OTHER("max_output_tokens", "use 'max_tokens' or 'max_completion_tokens'"),
+        OTHER("max_new_tokens", "use 'max_tokens'"),
+        OTHER("max_tokens_to_sample", "use 'max_tokens'"),
+        OTHER("max_gen_len", "use 'max_tokens'"),
+        OTHER("n_predict", "use 'max_tokens'"),
+        OTHER("num_predict", "use 'max_tokens'"),
+        OTHER("candidate_count", "use 'n'"),
+        OTHER("num_generations", "use 'n'"),
+        OTHER("num_return_sequences", "use 'n'"),
+        OTHER("prompt_embeds", "use 'prompt'"),
+        OTHER("models", "name one model in 'model'"),
+        OTHER("fallbacks", "name one model in 'model'"),
+#undef OTHER
+};
 #define MEMBER_MODEL 0
+
+static void read_other(struct asking *asking, struct tk_str key) {
+        struct tk_json value;
+        if (!tk_json_pull_skip(&asking->pull, &value) || value.type == TK_JSON_NULL)
+                return;
+        for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+                if (spells(key, others[i].name))
+                        refuse(asking, TK_E_RANGE, others[i].name, "unsupported_parameter",
+                               others[i].message);
+}
 
 static void read_member(struct asking *asking, struct tk_str key) {
         for (unsigned i = 0; i < MEMBERS_NR; i++) {
@@ -385,7 +423,7 @@ static void read_member(struct asking *asking, struct tk_str key) {
                 if (members[i].misspelled && spells(key, members[i].name))
                         refuse(asking, TK_E_CONFLICT, members[i].name, "ambiguous_parameter",
                                members[i].misspelled);
-        skip(&asking->pull);
+        read_other(asking, key);
 }
 
 /* What follows from the members together. */

@@ -12,6 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Longer than the room that the reader has for a name. */
+#define LONG_TAIL                                                                                            \
+        "01234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567" \
+        "89"
+
 static struct tk_oa_request must_read(const char *body) {
         struct tk_oa_request out;
         enum tk_err err = tk_oa_request_read(tk_str_of(body), &out);
@@ -243,6 +248,23 @@ static void refusals(void **state) {
                  "ambiguous_parameter"},
                 {"{\"model\":\"m\",\"\xC5\xBFtream\":true}", TK_E_CONFLICT, "stream", "ambiguous_parameter"},
                 {"{\"model\":\"m\",\"N\":9}", TK_E_CONFLICT, "n", "ambiguous_parameter"},
+                /* Where text ends at a NUL, so does a name. */
+                {"{\"model\":\"m\",\"n\\u0000\":9}", TK_E_CONFLICT, "n", "ambiguous_parameter"},
+                {"{\"model\":\"m\",\"max_tokens\\u0000" LONG_TAIL "\":9}", TK_E_CONFLICT, "max_tokens",
+                 "ambiguous_parameter"},
+                /* Members that some provider reads beside or above ours. */
+                {"{\"model\":\"m\",\"max_tokens\":1,\"n_predict\":9}", TK_E_RANGE, "n_predict",
+                 "unsupported_parameter"},
+                {"{\"model\":\"m\",\"max_output_tokens\":9}", TK_E_RANGE, "max_output_tokens",
+                 "unsupported_parameter"},
+                {"{\"model\":\"m\",\"Max_New_Tokens\":9}", TK_E_RANGE, "max_new_tokens",
+                 "unsupported_parameter"},
+                {"{\"model\":\"m\",\"candidate_count\":9}", TK_E_RANGE, "candidate_count",
+                 "unsupported_parameter"},
+                {"{\"model\":\"cheap\",\"models\":[\"dear\"]}", TK_E_RANGE, "models",
+                 "unsupported_parameter"},
+                {"{\"model\":\"cheap\",\"f\\u0061llbacks\":[\"dear\"]}", TK_E_RANGE, "fallbacks",
+                 "unsupported_parameter"},
                 /* The first in the body is the one that is named. */
                 {"{\"n\":0,\"stream\":1}", TK_E_RANGE, "n", "invalid_value"},
         };
@@ -259,10 +281,11 @@ static void refusals(void **state) {
 
 static void names_that_only_look_alike(void **state) {
         (void)state;
-        must_read("{\"model\":\"m\",\"models\":1,\"mode\":2,\"model \":3,\"streams\":4,\"\":5,\"nn\":6,"
+        must_read("{\"model\":\"m\",\"models\":null,\"n_predict\":null,\"mode\":2,\"model "
+                  "\":3,\"streams\":4,\"\":5,\"nn\":6,"
                   "\"a_name_that_is_much_longer_than_any_that_is_looked_for_and_longer_than_the_room_for_one_"
                   "of_them\":7,"
-                  "\"n\\u0000\":8,\"metadata\":{\"model\":9,\"MODEL\":10,\"stream\":11,\"n\":12}}");
+                  "\"n\\\\u0000\":8,\"metadata\":{\"model\":9,\"MODEL\":10,\"stream\":11,\"n\":12}}");
 }
 
 static void what_is_no_object(void **state) {
