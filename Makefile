@@ -7,8 +7,9 @@ PREFIX = /usr/local
 DESTDIR =
 UNITDIR = $(PREFIX)/lib/systemd/system
 SECONDS = 30
+KILLS = 60
 
-.PHONY: all run test asan tsan lint format fuzz cover bench man install clean distclean help
+.PHONY: all run test asan tsan lint format fuzz torture cover bench man install clean distclean help
 
 all: ## build build/tollkey (the default)
 	@tools/setup run
@@ -37,6 +38,11 @@ format: ## lay out all C files as lint wants them
 fuzz: ## search for inputs that break a parser, SECONDS=30 each
 	@tools/setup test
 	@tools/fuzz $(SECONDS)
+
+torture: ## kill a server under load KILLS=60 times, and audit its ledger; SEED=n tries the same again
+	@tools/setup test
+	@tools/build plain
+	@build/venv/bin/python tests/torture/torture.py --kills $(KILLS) $(if $(SEED),--seed $(SEED))
 
 cover: ## which lines the tests reach: build/cover/report/index.html
 	@tools/test cover
