@@ -48,6 +48,7 @@ struct relay {
         int status;
         char content_type[128];
         bool is_events;
+        bool readable;           /* the body was understood */
         struct tk_buf body;      /* BUFFERING */
         struct tk_sse sse;       /* STREAMING */
         struct tk_buf held_back; /* an event that waits for a larger hold */
@@ -224,12 +225,11 @@ static void finish_stream(struct relay *r, const struct tk_refusal *refusal) {
 
 static void finish_buffered(struct relay *r) {
         struct tk_call *call = r->call;
-        struct tk_oa_usage usage;
         if (!call)
                 return;
         if (r->flags & TK_ENTRY_BROKEN) {
                 fail(r, r->fetch_end == TK_FETCH_TIMEOUT ? TK_RELAY_TIMEOUT : TK_RELAY_BROKEN);
-        } else if (!tk_buf_ok(&r->body) || tk_oa_response_read(tk_buf_str(&r->body), &usage) != TK_OK) {
+        } else if (!r->readable) {
                 fail(r, TK_RELAY_MALFORMED);
         } else {
                 r->call = NULL;
@@ -566,7 +566,8 @@ static void end_of_body(struct relay *r) {
         }
         if (r->fetch_end != TK_FETCH_WHOLE)
                 r->flags |= TK_ENTRY_BROKEN;
-        if (tk_buf_ok(&r->body) && tk_oa_response_read(tk_buf_str(&r->body), &usage) == TK_OK)
+        r->readable = tk_buf_ok(&r->body) && tk_oa_response_read(tk_buf_str(&r->body), &usage) == TK_OK;
+        if (r->readable)
                 tk_oa_meter_take(&r->meter, &usage);
         else
                 take_unreadable(r, r->body.len);
