@@ -35,6 +35,7 @@ struct loop {
         struct tk_api_loop api; /* first: what tk_loop_data() points to */
         struct tk_relays left;
         struct tk_watch *watch;
+        struct tk_timer soon; /* runs the upstream in this turn of the loop */
 };
 
 /* The signal handler's; written before the handler is installed, never after. */
@@ -55,7 +56,19 @@ static void on_upstream(void *ctx) {
         tk_upstream_run(ctx);
 }
 
+static void on_soon_due(struct tk_timer *timer) {
+        struct loop *l = (struct loop *)((char *)timer - offsetof(struct loop, soon));
+        tk_upstream_run(l->api.upstream);
+}
+
+static void on_soon(void *ctx) {
+        struct tk_loop *loop = ctx;
+        struct loop *l = tk_loop_data(loop);
+        tk_timer_start(loop, &l->soon, 0);
+}
+
 static void loop_free(struct loop *l) {
+        tk_timer_cancel(&l->soon);
         tk_relays_end(&l->left);
         if (l->watch)
                 tk_watch_close(&l->watch);
@@ -80,6 +93,8 @@ static enum tk_err on_loop_start(struct tk_loop *loop, unsigned index, void *ctx
                 return err;
         }
         l->api.left = &l->left;
+        l->soon.fire = on_soon_due;
+        tk_upstream_on_soon(l->api.upstream, on_soon, loop);
         tk_loop_set_data(loop, &l->api);
         return TK_OK;
 }

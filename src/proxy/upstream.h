@@ -55,6 +55,12 @@ TK_CHECKED enum tk_err tk_upstream_open(struct tk_upstream **out);
 void tk_upstream_close(struct tk_upstream **up); /* cancels what runs, without callbacks */
 int tk_upstream_fd(const struct tk_upstream *up);
 void tk_upstream_run(struct tk_upstream *up);
+/*
+ * For an owner who can see to it himself that tk_upstream_run() is called soon: asks him to, once before each
+ * run that is needed. Without it the descriptor becomes readable for that, which costs some system calls.
+ */
+typedef void tk_upstream_soon_f(void *ctx);
+void tk_upstream_on_soon(struct tk_upstream *up, tk_upstream_soon_f *soon, void *ctx);
 
 /*
  * SYNTAX: the URL is neither http: nor https: or holds a control byte or space, or a header or the method is

@@ -97,6 +97,8 @@ struct tk_upstream {
         int64_t check_ms; /* no live deadline is earlier */
         int64_t alarm_ms; /* the timerfd is set for then */
         bool soon;        /* run again at once */
+        tk_upstream_soon_f *on_soon;
+        void *on_soon_ctx;
         bool running;
         struct fetch_list waiting, live, dead, wake;
         CURL *spare[SPARE_MAX];
@@ -111,7 +113,7 @@ static const char *trust_file;
 /* Sets the alarm if it must ring earlier than it would: one that rings too early only costs a turn. */
 static void set_alarm(struct tk_upstream *up) {
         int64_t due = up->curl_ms < up->check_ms ? up->curl_ms : up->check_ms;
-        if (up->soon)
+        if (up->soon && !up->on_soon)
                 due = up->now_ms;
         if (due >= up->alarm_ms)
                 return;
@@ -124,11 +126,21 @@ static void set_alarm(struct tk_upstream *up) {
 }
 
 static void run_soon(struct tk_upstream *up) {
+        bool asked = up->soon;
         up->soon = true;
-        if (!up->running) {
-                up->now_ms = tk_clock_mono_ms();
+        if (up->running)
+                return; /* The end of the run sees to it. */
+        up->now_ms = tk_clock_mono_ms();
+        if (!up->on_soon)
                 set_alarm(up);
-        }
+        else if (!asked)
+                up->on_soon(up->on_soon_ctx);
+}
+
+void tk_upstream_on_soon(struct tk_upstream *up, tk_upstream_soon_f *soon, void *ctx) {
+        MUST(!up->running && !up->soon);
+        up->on_soon = soon;
+        up->on_soon_ctx = ctx;
 }
 
 static void set_due(struct tk_fetch *fetch, int64_t due_ms) {
@@ -452,6 +464,8 @@ void tk_upstream_run(struct tk_upstream *up) {
         bury(up);
         up->running = false;
         set_alarm(up);
+        if (up->soon && up->on_soon)
+                up->on_soon(up->on_soon_ctx);
 }
 
 /* ---- the instance ---- */

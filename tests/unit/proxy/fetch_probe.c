@@ -120,13 +120,16 @@ void probe_resume(struct probe *probe) {
         tk_fetch_resume(probe->fetch);
 }
 
+void probe_now(struct tk_upstream *up) {
+        in_run = true;
+        tk_upstream_run(up);
+        in_run = false;
+}
+
 static void turn(struct tk_upstream *up, int wait_ms) {
         struct pollfd fd = {.fd = tk_upstream_fd(up), .events = POLLIN};
-        if (poll(&fd, 1, wait_ms) > 0) {
-                in_run = true;
-                tk_upstream_run(up);
-                in_run = false;
-        }
+        if (poll(&fd, 1, wait_ms) > 0)
+                probe_now(up);
 }
 
 void probe_until(struct tk_upstream *up, probe_done_f *done, void *ctx, unsigned ms) {

@@ -50,6 +50,8 @@ typedef bool probe_done_f(void *ctx);
 void probe_until(struct tk_upstream *up, probe_done_f *done, void *ctx, unsigned ms);
 /* Until the probe's end (resuming it whenever it is paused, if pause_each). */
 void probe_run(struct probe *probe, unsigned ms);
+/* Runs it once, whether the descriptor is readable or not. */
+void probe_now(struct tk_upstream *up);
 /* Runs for so long and sees what happens. */
 void probe_for(struct tk_upstream *up, unsigned ms);
 

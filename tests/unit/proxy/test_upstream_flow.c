@@ -11,6 +11,7 @@
 #include "rt/clock.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -431,6 +432,68 @@ static void cancel_in_its_own_callback(void **state) {
         }
 }
 
+/* ---- an owner who runs it himself ---- */
+
+struct owner {
+        unsigned asked;
+        bool due;
+};
+
+static void be_asked(void *ctx) {
+        struct owner *owner = ctx;
+        assert_false(owner->due); /* once before each run */
+        owner->asked++;
+        owner->due = true;
+}
+
+static bool readable(const struct tk_upstream *of) {
+        struct pollfd fd = {.fd = tk_upstream_fd(of), .events = POLLIN};
+        return poll(&fd, 1, 0) == 1;
+}
+
+static void own_until(struct owner *owner, struct probe *probe) {
+        int64_t end = tk_clock_mono_ms() + 20000;
+        while (!probe->ends) {
+                assert_true(tk_clock_mono_ms() < end);
+                bool due = owner->due;
+                owner->due = false;
+                if (due)
+                        probe_now(probe->up);
+                else
+                        probe_for(probe->up, 1);
+        }
+}
+
+static void an_owner_is_asked_once_for_each_run(void **state) {
+        TK_UNUSED(state);
+        struct tk_upstream *own;
+        struct probe probes[3];
+        struct owner owner = {0};
+        assert_ok(tk_upstream_open(&own));
+        tk_upstream_on_soon(own, be_asked, &owner);
+        start_server(serve_echo, NULL);
+        struct tk_fetch_opt opt = {.url = url, .method = "POST", .body = tk_str_of("hello")};
+        for (int i = 0; i < 3; i++)
+                probe_init(&probes[i], own);
+        probe_start(&probes[0], &opt);
+        probe_start(&probes[1], &opt);
+        assert_int_equal(owner.asked, 1);
+        assert_false(readable(own));
+        probes[1].start_at = PROBE_END; /* inside of a run */
+        probes[1].next = &probes[2];
+        own_until(&owner, &probes[0]);
+        own_until(&owner, &probes[1]);
+        assert_int_equal(owner.asked, 2);
+        own_until(&owner, &probes[2]);
+        assert_int_equal(owner.asked, 2);
+        for (int i = 0; i < 3; i++) {
+                assert_int_equal(probes[i].end, TK_FETCH_WHOLE);
+                probe_free(&probes[i]);
+        }
+        tk_upstream_close(&own);
+        raw_server_stop(&server);
+}
+
 /* ---- letting go ---- */
 
 #define REST_HEAD "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n"
@@ -681,6 +744,7 @@ int main(void) {
                 TEST(a_pause_from_the_start_holds_only_the_body),
                 TEST(cancel_in_its_own_callback),
                 TEST(cancel_another_in_a_callback),
+                TEST(an_owner_is_asked_once_for_each_run),
                 TEST(what_is_let_go_leaves_its_connection),
                 TEST(start_another_in_a_callback),
                 TEST(cancel_another_that_is_late_too),
