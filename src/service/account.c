@@ -103,13 +103,13 @@ static bool keep_if_live(const struct tk_account *account, struct tk_counter *co
 }
 
 /*
- * A counter that is not lent anything turns by itself: everything that it counts went through this process
- * since it was loaded. A leased one is loaded again instead, because the store may know of the new window.
- * False: no memory to keep what is live.
+ * What is counted in memory turns by itself: everything in the new window goes through this process. The store
+ * may know of a window of an hour or longer, even of one that lies ahead when the clock stood back at a start,
+ * so such a counter is loaded again instead. False: no memory to keep what is live.
  */
 static bool turn(const struct tk_account *account, struct tk_counter *counter, int64_t at_s) {
         int64_t number = tk_window_number(counter->limit.window, at_s);
-        if (tk_counter_is_leased(counter) || !counter->now.valid || number <= counter->now.number)
+        if (tk_counter_is_stored(counter) || !counter->now.valid || number <= counter->now.number)
                 return true;
         bool slides = counter->limit.flags & TK_LIMIT_SLIDING && number == counter->now.number + 1;
         forget_older(account, counter);

@@ -48,10 +48,24 @@ static enum tk_err leases_read(struct tk_reader *reader, struct lease_gather *ou
         return err;
 }
 
+/* A lease does not say whose it is: of a key, or of an organisation or workspace, which has used what its
+ * keys have. The sum over a group of the other kind is no more than its own, so the greater one is right. */
 static enum tk_err window_sum(struct tk_reader *reader, const struct tk_lease *lease, int64_t *sum) {
-        int64_t from, to;
+        struct tk_key key;
+        int64_t from, to, workspace;
         tk_window_hours(lease->window, lease->number, &from, &to);
-        return tk_reader_usage_sum(reader, lease->subject, lease->meter, from, to, sum);
+        enum tk_err err = tk_reader_key_by_id(reader, lease->subject, &key);
+        if (err == TK_OK)
+                return tk_reader_usage_sum(reader, lease->subject, lease->meter, from, to, sum);
+        if (err != TK_E_NOT_FOUND)
+                return err;
+        err = tk_reader_usage_sum_group(reader, TK_GROUP_ORG, lease->subject, lease->meter, from, to, sum);
+        if (err == TK_OK)
+                err = tk_reader_usage_sum_group(reader, TK_GROUP_WORKSPACE, lease->subject, lease->meter,
+                                                from, to, &workspace);
+        if (err == TK_OK && workspace > *sum)
+                *sum = workspace;
+        return err;
 }
 
 /* bound - posted of every lease that was not returned: it may or may not have been spent. */

@@ -9,6 +9,7 @@
 #include "rt/rand.h"
 #include "service/keys.h"
 #include "service/ledger.h"
+#include "service/limits.h"
 #include "service/service.h"
 
 #include <stdlib.h>
@@ -74,6 +75,12 @@ static void stop(struct stage *s) {
         tk_snapshot_release(&s->snapshot);
         tk_worker_close(&s->worker);
         tk_service_close(&s->service);
+}
+
+static void crash(struct stage *s) {
+        tk_snapshot_release(&s->snapshot);
+        tk_worker_close(&s->worker);
+        tk_service_abandon(&s->service);
 }
 
 static void on_key(void *ctx, enum tk_err err, const struct tk_key *key) {
@@ -339,6 +346,45 @@ static void an_edit_keeps_what_minutes_have_counted(void **state) {
         tk_ledger_void(&early);
 }
 
+/* A rate of hours is read from the store when its window turns, which may know of the window already: the
+ * process before saw a clock that stood further on. */
+static void a_rate_knows_what_was_used_ahead_of_the_clock(void **state) {
+        struct stage *s = *state;
+        struct tk_ticket *t;
+        s->limits[0] = limit(TK_METER_TOKENS, TK_WINDOW_HOUR, 100);
+        s->limits[0].flags = TK_LIMIT_SLIDING;
+        s->limits_nr = 1;
+        edit(s);
+        step(s);
+        s->now_ms += 2 * TK_HOUR_S * 1000;
+        taken(s, TK_METER_TOKENS, 90, &t);
+        post(s, &t, TK_METER_TOKENS, 90);
+        stop(s);
+        s->now_ms -= 2 * TK_HOUR_S * 1000;
+        start(s);
+        taken(s, TK_METER_TOKENS, 1, &t);
+        tk_ledger_void(&t);
+        s->now_ms += 2 * TK_HOUR_S * 1000;
+        refused(s, TK_METER_TOKENS, 11, TK_HOLD_NO_RATE);
+}
+
+/* What the keys of an organisation have posted is not in doubt for it, too. */
+static void a_crash_leaves_an_organisation_only_what_is_open(void **state) {
+        struct stage *s = *state;
+        struct tk_ticket *t;
+        const struct tk_limit usd = limit(TK_METER_USD, TK_WINDOW_LIFETIME, 500);
+        tk_limits_put(s->worker, s->key.org, &usd, 1, on_barrier, s);
+        step(s);
+        taken(s, TK_METER_USD, 160, &t); /* 160 and a sixteenth of the rest are lent */
+        post(s, &t, TK_METER_USD, 160);
+        step(s);
+        crash(s);
+        start(s);
+        refused(s, TK_METER_USD, 320, TK_HOLD_NO_CAP);
+        taken(s, TK_METER_USD, 300, &t);
+        tk_ledger_void(&t);
+}
+
 /* ---- waits ---- */
 
 /* It is tried again whenever anything settles on its account; only loads of its own count against it. */
@@ -369,6 +415,8 @@ int main(void) {
                 STAGE_TEST(a_stream_of_many_minutes_stays_in_its_own),
                 STAGE_TEST(streams_of_several_days_go_on_in_theirs),
                 STAGE_TEST(an_edit_keeps_what_minutes_have_counted),
+                STAGE_TEST(a_rate_knows_what_was_used_ahead_of_the_clock),
+                STAGE_TEST(a_crash_leaves_an_organisation_only_what_is_open),
                 STAGE_TEST(a_wait_for_one_load_outlasts_many_other_answers),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
