@@ -3,16 +3,20 @@
  * auditor: compares what the service says and does with the truth, after every event. It is naive on purpose:
  * sums are taken over lists each time they are needed.
  *
- *   (1) a hold is taken with exactly min(most, what is left), never more than is left, never less than least
+ *   (1) a hold is taken with exactly min(most, what is left), never more than is left, never less than least,
+ *       on organisation, workspace and key at once
  *   (2) a hold is refused only when some limit truly cannot take it, and the refusal tells the true numbers
- *   (3) nothing but a fault of the store is answered with NO_STORE, and while it fails no new hold is taken
- *   (4) whoever asked is answered: nobody waits when nothing is under way for him
- *   (5) what a barrier confirmed is in the store
- *   (6) the store's sums are the posts that landed, each once, by key, meter and hour; each entry is true
- *   (7) the process goes by the limits of an edit from its answer on, and never by others than it may know
- *   (8) after a crash: all that was posted or held in a window <= the store's posts + doubt, and these are
- *       within the greatest cap that the limit ever had
- *   (9) a clean restart changes no doubt
+ * of the first that cannot (3) nothing but a fault of the store is answered with NO_STORE, and while it fails
+ * no new hold is taken. One exception: when the hour turns before a wait is over, eight times and more, it is
+ * given up. (4) whoever asked is answered: nobody waits when nothing is under way for him (5) what a barrier
+ * confirmed is in the store (6) the store's sums are the posts that landed, each once, by subject, meter and
+ * hour; each entry is true (7) the process goes by the limits of an edit from its answer on, and never by
+ * others than it may know (8) after a crash: all that was posted or held in a window <= the store's posts +
+ * doubt, and these are within the greatest cap that the limit ever had (9) a clean restart changes no doubt
+ *
+ * Where the ledger promises less, the auditor asks for less: a rate that slides under an extension may be
+ * weighed with the window before or without it; what was live when a limit came is covered in a crash only
+ * from the next hold on; rates and what is only observed are not leased, so a crash may forget them.
  */
 #ifndef TK_TESTS_SIM_AUDITOR_H
 #define TK_TESTS_SIM_AUDITOR_H
@@ -25,15 +29,20 @@ void auditor_free(struct auditor **auditor);
 /* A decision fell; ticket->ticket tells the details. (1) (2) (3) */
 void audit_answer(struct world *world, struct truth_ticket *ticket, enum tk_hold_answer answer);
 /* Which version of an edited key does the process go by? To be asked before anything is counted. (7) */
-void audit_version(struct world *world, struct truth_key *key);
-void audit_edit(struct world *world, struct truth_key *key, enum tk_err err, const struct tk_key *row);
-void audit_snapshot(struct world *world, const struct truth_key *key, const struct tk_key *row);
+void audit_version(struct world *world, struct truth_subject *subject);
+void audit_versions(struct world *world, const struct truth_ticket *ticket);
+/* The answer to it; row: of a key. */
+void audit_edit(struct world *world, struct truth_subject *subject, enum tk_err err,
+                const struct tk_key *row);
+/* After a tick on a store that works: nothing is torn any more. */
+void audit_known(struct world *world, struct truth_subject *subject);
+void audit_snapshot(struct world *world, const struct truth_subject *key, const struct tk_key *row);
 void audit_entry(struct world *world, const struct truth_ticket *ticket, const struct tk_entry *entry);
 void audit_barrier(struct world *world, uint64_t before, enum tk_err err);
 /* After a batch. (4) */
 void audit_waiting(struct world *world);
-/* The store against the truth, one key. (6) */
-void audit_store(struct world *world, struct truth_key *key);
+/* The store against the truth, one subject. (6) */
+void audit_store(struct world *world, struct truth_subject *subject);
 
 /* ---- around the end of a process ---- */
 

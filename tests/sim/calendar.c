@@ -65,7 +65,7 @@ static int64_t period_of(struct tk_window_spec spec, int64_t *origin_s) {
 
 struct calendar_window calendar_numbered(struct tk_window_spec spec, int64_t number) {
         int64_t origin_s, length_s;
-        if (spec.kind == TK_WINDOW_LIFETIME)
+        if (spec.kind == TK_WINDOW_LIFETIME || spec.kind == TK_WINDOW_FLIGHT)
                 return (struct calendar_window){0, INT64_MIN, INT64_MAX};
         if (spec.kind == TK_WINDOW_MONTH)
                 return month_numbered(number);
@@ -76,7 +76,7 @@ struct calendar_window calendar_numbered(struct tk_window_spec spec, int64_t num
 
 struct calendar_window calendar_at(struct tk_window_spec spec, int64_t at_s) {
         int64_t origin_s, length_s, since_s;
-        if (spec.kind == TK_WINDOW_LIFETIME)
+        if (spec.kind == TK_WINDOW_LIFETIME || spec.kind == TK_WINDOW_FLIGHT)
                 return calendar_numbered(spec, 0);
         if (spec.kind == TK_WINDOW_MONTH)
                 return month_at(at_s);

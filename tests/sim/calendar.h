@@ -10,7 +10,7 @@
 
 #include "core/window.h"
 
-/* [start_s, end_s); a lifetime is all of time. */
+/* [start_s, end_s); a lifetime is all of time, and so is what is in flight. */
 struct calendar_window {
         int64_t number;
         int64_t start_s, end_s;

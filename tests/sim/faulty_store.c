@@ -179,6 +179,26 @@ static enum tk_err entry_add(struct tk_store *store, const struct tk_entry *entr
         return err;
 }
 
+static enum tk_err limits_put(struct tk_store *store, struct tk_id subject, const struct tk_limit *limits,
+                              unsigned limits_nr) {
+        enum tk_err err = gate(true);
+        if (!err)
+                err = engine->limits_put(store, subject, limits, limits_nr);
+        if (!err)
+                TELL(limits, f.watch.ctx, subject, limits, limits_nr);
+        return err;
+}
+
+static enum tk_err doubt_put(struct tk_store *store, const struct tk_doubt_row *doubt) {
+        enum tk_err err = gate(true);
+        return err ? err : engine->doubt_put(store, doubt);
+}
+
+static enum tk_err doubt_drop(struct tk_store *store, const struct tk_doubt_row *doubt) {
+        enum tk_err err = gate(true);
+        return err ? err : engine->doubt_drop(store, doubt);
+}
+
 static enum tk_err lease_put(struct tk_store *store, const struct tk_lease *lease) {
         enum tk_err err = gate(true);
         return err ? err : engine->lease_put(store, lease);
@@ -210,6 +230,24 @@ static enum tk_err usage_sum(struct tk_reader *reader, struct tk_id subject, enu
                              int64_t from_hour, int64_t to_hour, int64_t *sum) {
         enum tk_err err = gate(false);
         return err ? err : engine->usage_sum(reader, subject, meter, from_hour, to_hour, sum);
+}
+
+static enum tk_err usage_sum_group(struct tk_reader *reader, enum tk_group group, struct tk_id id,
+                                   enum tk_meter meter, int64_t from_hour, int64_t to_hour, int64_t *sum) {
+        enum tk_err err = gate(false);
+        return err ? err : engine->usage_sum_group(reader, group, id, meter, from_hour, to_hour, sum);
+}
+
+static enum tk_err limits(struct tk_reader *reader, struct tk_id subject,
+                          struct tk_limit out[TK_KEY_LIMITS_MAX], unsigned *limits_nr) {
+        enum tk_err err = gate(false);
+        return err ? err : engine->limits(reader, subject, out, limits_nr);
+}
+
+static enum tk_err doubt_list(struct tk_reader *reader, struct tk_id subject, tk_doubt_each_f *each,
+                              void *ctx) {
+        enum tk_err err = gate(false);
+        return err ? err : engine->doubt_list(reader, subject, each, ctx);
 }
 
 static enum tk_err lease_list(struct tk_reader *reader, tk_lease_each_f *each, void *ctx) {
@@ -251,12 +289,18 @@ struct tk_store *faulty_open(const struct faulty_watch *watch) {
         ops.key_get = key_get;
         ops.usage_add = usage_add;
         ops.entry_add = entry_add;
+        ops.limits_put = limits_put;
+        ops.doubt_put = doubt_put;
+        ops.doubt_drop = doubt_drop;
         ops.lease_put = lease_put;
         ops.lease_drop = lease_drop;
         ops.meta_put = meta_put;
         ops.key_by_digest = key_by_digest;
         ops.key_by_id = key_by_id;
         ops.usage_sum = usage_sum;
+        ops.usage_sum_group = usage_sum_group;
+        ops.limits = limits;
+        ops.doubt_list = doubt_list;
         ops.lease_list = lease_list;
         ops.changes = changes;
         ops.change_last = change_last;

@@ -29,6 +29,7 @@ struct faulty_watch {
         void *ctx;
         void (*entry)(void *ctx, const struct tk_entry *entry);
         void (*key)(void *ctx, const struct tk_key *key);
+        void (*limits)(void *ctx, struct tk_id subject, const struct tk_limit *limits, unsigned limits_nr);
         void (*marked)(void *ctx);
         void (*undone)(void *ctx);
         void (*landed)(void *ctx);

@@ -39,16 +39,20 @@ struct plan {
         bool verbose;
 };
 
+static void show(uint64_t seed, const struct workload_report *r) {
+        printf("seed %llu: %llu events, %u keys, %llu holds taken, %llu refused, %llu without a store, "
+               "%llu posts, %u crashes, %u restarts, %llu faults; hash %016llx\n",
+               (unsigned long long)seed, (unsigned long long)r->events, r->keys, (unsigned long long)r->taken,
+               (unsigned long long)r->refused, (unsigned long long)r->no_store, (unsigned long long)r->posts,
+               r->crashes, r->restarts, (unsigned long long)r->faults, (unsigned long long)r->hash);
+}
+
 static void run(const struct plan *plan, uint64_t seed, struct workload_report *report) {
         stand_in_start(seed, plan->verbose);
         trace_start(seed, plan->verbose);
         workload_run(seed, plan->events, report);
         if (plan->verbose || plan->seeds == 1)
-                printf("seed %llu: %llu events, %u keys, %llu posts, %u crashes, %u restarts, %llu faults; "
-                       "hash %016llx\n",
-                       (unsigned long long)seed, (unsigned long long)report->events, report->keys,
-                       (unsigned long long)report->posts, report->crashes, report->restarts,
-                       (unsigned long long)report->faults, (unsigned long long)report->hash);
+                show(seed, report);
 }
 
 static bool number_arg(const char *text, uint64_t *out) {

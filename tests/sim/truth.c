@@ -10,7 +10,7 @@
 /* What one operation of the open batch will make true. */
 struct truth_write {
         struct truth_ticket *ticket; /* or */
-        struct truth_key *key;
+        struct truth_subject *subject;
 };
 
 /* A simulation that runs out of memory has nothing to say. */
@@ -34,18 +34,20 @@ void truth_open(struct truth *truth) {
 }
 
 void truth_close(struct truth *truth) {
-        for (size_t i = 0; i < truth->keys_nr; i++) {
-                struct truth_key *key = truth->keys[i];
-                MUST(!key->snapshot);
-                free(key->hours);
-                free(key->recents);
-                free(key->doubts);
-                free(key->highs);
-                free(key);
+        for (size_t i = 0; i < truth->subjects_nr; i++) {
+                struct truth_subject *subject = truth->subjects[i];
+                MUST(!subject->snapshot);
+                free(subject->hours);
+                free(subject->recents);
+                free(subject->doubts);
+                free(subject->highs);
+                free(subject);
         }
         for (size_t i = 0; i < truth->all.nr; i++)
                 free(truth->all.at[i]);
+        free(truth->subjects);
         free(truth->keys);
+        free(truth->groups);
         free(truth->ids);
         free(truth->all.at);
         free(truth->spare.at);
@@ -54,13 +56,13 @@ void truth_close(struct truth *truth) {
         free(truth->writes);
 }
 
-/* ---- keys ---- */
+/* ---- subjects ---- */
 
 static size_t id_place(const struct truth *truth, struct tk_id id) {
         uint64_t hash;
         memcpy(&hash, id.b + 8, sizeof hash); /* the random half */
         size_t at = (hash ^ hash >> 32) & (truth->ids_size - 1);
-        while (truth->ids[at] && !tk_id_eq(truth->keys[truth->ids[at] - 1]->id, id))
+        while (truth->ids[at] && !tk_id_eq(truth->subjects[truth->ids[at] - 1]->id, id))
                 at = (at + 1) & (truth->ids_size - 1);
         return at;
 }
@@ -69,29 +71,54 @@ static void index_ids(struct truth *truth) {
         free(truth->ids);
         truth->ids_size = truth->ids_size ? truth->ids_size * 2 : 64;
         truth->ids = must(calloc(truth->ids_size, sizeof *truth->ids));
-        for (size_t i = 0; i < truth->keys_nr; i++)
-                truth->ids[id_place(truth, truth->keys[i]->id)] = (uint32_t)i + 1;
+        for (size_t i = 0; i < truth->subjects_nr; i++)
+                truth->ids[id_place(truth, truth->subjects[i]->id)] = (uint32_t)i + 1;
 }
 
-struct truth_key *truth_key_get(struct truth *truth, struct tk_id id) {
+struct truth_subject *truth_get(struct truth *truth, struct tk_id id) {
         uint32_t found = truth->ids_size ? truth->ids[id_place(truth, id)] : 0;
-        return found ? truth->keys[found - 1] : NULL;
+        return found ? truth->subjects[found - 1] : NULL;
 }
 
-struct truth_key *truth_key_add(struct truth *truth, const struct tk_key *row,
-                                const struct tk_key_text *secret) {
-        struct truth_key *key = must(calloc(1, sizeof *key));
-        ROOM(truth->keys, truth->keys_nr, truth->keys_size);
-        key->index = (unsigned)truth->keys_nr;
-        key->id = row->id;
-        key->secret = *secret;
-        truth->keys[truth->keys_nr++] = key;
-        if (truth->keys_nr * 2 > truth->ids_size)
+const char *truth_kind(const struct truth_subject *subject) {
+        static const char *const names[] = {
+                [TK_SUBJECT_ORG] = "org", [TK_SUBJECT_WORKSPACE] = "workspace", [TK_SUBJECT_KEY] = "key"};
+        return names[subject->kind];
+}
+
+static struct truth_subject *subject_add(struct truth *truth, enum tk_subject_kind kind, struct tk_id id) {
+        struct truth_subject *subject = must(calloc(1, sizeof *subject));
+        ROOM(truth->subjects, truth->subjects_nr, truth->subjects_size);
+        subject->kind = kind;
+        subject->id = id;
+        truth->subjects[truth->subjects_nr++] = subject;
+        if (truth->subjects_nr * 2 > truth->ids_size)
                 index_ids(truth);
         else
-                truth->ids[id_place(truth, key->id)] = key->index + 1;
-        MUST(row->limits_nr <= TRUTH_LIMITS_MAX);
+                truth->ids[id_place(truth, id)] = (uint32_t)truth->subjects_nr;
+        return subject;
+}
+
+struct truth_subject *truth_group_add(struct truth *truth, enum tk_subject_kind kind, struct tk_id id) {
+        struct truth_subject *group = subject_add(truth, kind, id);
+        ROOM(truth->groups, truth->groups_nr, truth->groups_size);
+        group->index = (unsigned)truth->groups_nr;
+        truth->groups[truth->groups_nr++] = group;
+        return group;
+}
+
+struct truth_subject *truth_key_add(struct truth *truth, const struct tk_key *row,
+                                    const struct tk_key_text *secret) {
+        struct truth_subject *key = subject_add(truth, TK_SUBJECT_KEY, row->id);
         struct truth_version version = {.nr = row->limits_nr};
+        ROOM(truth->keys, truth->keys_nr, truth->keys_size);
+        key->index = (unsigned)truth->keys_nr;
+        truth->keys[truth->keys_nr++] = key;
+        key->secret = *secret;
+        key->parents[0] = truth_get(truth, row->org);
+        key->parents[1] = truth_get(truth, row->workspace);
+        MUST(key->parents[0] && key->parents[1]);
+        MUST(row->limits_nr <= TRUTH_LIMITS_MAX);
         for (unsigned i = 0; i < row->limits_nr; i++)
                 version.limits[i].limit = row->limits[i];
         key->durable = version;
@@ -103,40 +130,45 @@ static bool same_limit(const struct tk_limit *a, enum tk_meter meter, struct tk_
         return a->meter == meter && tk_window_spec_eq(a->window, window);
 }
 
-static void note_high(struct truth_key *key, const struct tk_limit *limit) {
+static void note_high(struct truth_subject *subject, const struct tk_limit *limit) {
         int64_t cap = limit->cap > INT64_MAX ? INT64_MAX : (int64_t)limit->cap;
-        for (size_t i = 0; i < key->highs_nr; i++) {
-                struct truth_high *high = &key->highs[i];
+        for (size_t i = 0; i < subject->highs_nr; i++) {
+                struct truth_high *high = &subject->highs[i];
                 if (!same_limit(limit, high->meter, high->window))
                         continue;
                 if (cap > high->cap)
                         high->cap = cap;
                 return;
         }
-        ROOM(key->highs, key->highs_nr, key->highs_size);
-        key->highs[key->highs_nr++] = (struct truth_high){limit->meter, limit->window, cap};
+        ROOM(subject->highs, subject->highs_nr, subject->highs_size);
+        subject->highs[subject->highs_nr++] = (struct truth_high){limit->meter, limit->window, cap};
 }
 
-int64_t truth_high_get(const struct truth_key *key, enum tk_meter meter, struct tk_window_spec window) {
-        for (size_t i = 0; i < key->highs_nr; i++)
-                if (key->highs[i].meter == meter && tk_window_spec_eq(key->highs[i].window, window))
-                        return key->highs[i].cap;
+int64_t truth_high_get(const struct truth_subject *subject, enum tk_meter meter,
+                       struct tk_window_spec window) {
+        for (size_t i = 0; i < subject->highs_nr; i++)
+                if (subject->highs[i].meter == meter && tk_window_spec_eq(subject->highs[i].window, window))
+                        return subject->highs[i].cap;
         return -1;
 }
 
-void truth_act(struct truth *truth, struct truth_key *key, const struct truth_version *version) {
-        struct truth_version old = key->acted;
-        key->acted = *version;
-        for (unsigned i = 0; i < key->acted.nr; i++) {
-                struct truth_limit *limit = &key->acted.limits[i];
+void truth_act(struct truth *truth, struct truth_subject *subject, const struct truth_version *version) {
+        struct truth_version old = subject->acted;
+        subject->acted = *version;
+        for (unsigned i = 0; i < subject->acted.nr; i++) {
+                struct truth_limit *limit = &subject->acted.limits[i];
                 limit->always = false;
-                limit->since = truth->step;
-                for (unsigned j = 0; j < old.nr; j++)
-                        if (same_limit(&old.limits[j].limit, limit->limit.meter, limit->limit.window)) {
-                                limit->always = old.limits[j].always;
-                                limit->since = old.limits[j].since;
-                        }
-                note_high(key, &limit->limit);
+                limit->since = limit->leased = truth->step;
+                for (unsigned j = 0; j < old.nr; j++) {
+                        if (!same_limit(&old.limits[j].limit, limit->limit.meter, limit->limit.window))
+                                continue;
+                        limit->since = old.limits[j].since;
+                        if (old.limits[j].limit.flags != limit->limit.flags)
+                                continue;
+                        limit->always = old.limits[j].always;
+                        limit->leased = old.limits[j].leased;
+                }
+                note_high(subject, &limit->limit);
         }
 }
 
@@ -146,6 +178,7 @@ bool truth_version_eq(const struct truth_version *version, const struct tk_limit
                 return false;
         for (unsigned i = 0; i < limits_nr; i++)
                 if (version->limits[i].limit.cap != limits[i].cap ||
+                    version->limits[i].limit.flags != limits[i].flags ||
                     !same_limit(&version->limits[i].limit, limits[i].meter, limits[i].window))
                         return false;
         return true;
@@ -154,19 +187,24 @@ bool truth_version_eq(const struct truth_version *version, const struct tk_limit
 /* ---- amounts ---- */
 
 bool truth_is_short(struct tk_window_spec window) {
-        return window.kind == TK_WINDOW_SECOND || window.kind == TK_WINDOW_MINUTE;
+        return window.kind == TK_WINDOW_SECOND || window.kind == TK_WINDOW_MINUTE ||
+               window.kind == TK_WINDOW_FLIGHT;
+}
+
+bool truth_is_leased(const struct tk_limit *limit) {
+        return !truth_is_short(limit->window) && limit->flags == 0;
 }
 
 static bool is_in(const struct calendar_window *window, int64_t at_s) {
         return at_s >= window->start_s && at_s < window->end_s;
 }
 
-static int64_t posted_recently(const struct truth_key *key, const struct truth_limit *limit,
+static int64_t posted_recently(const struct truth_subject *subject, const struct truth_limit *limit,
                                const struct calendar_window *window) {
         int64_t sum = 0;
-        for (size_t i = key->recents_nr; i-- > 0;)
-                if (key->recents[i].step > limit->since && is_in(window, key->recents[i].at_s))
-                        sum += key->recents[i].due.of[limit->limit.meter];
+        for (size_t i = subject->recents_nr; i-- > 0;)
+                if (subject->recents[i].step > limit->since && is_in(window, subject->recents[i].at_s))
+                        sum += subject->recents[i].due.of[limit->limit.meter];
         return sum;
 }
 
@@ -175,77 +213,110 @@ static int64_t hour_of(int64_t at_s) {
         return at_s / HOUR_S;
 }
 
-static int64_t sum_hours(const struct truth_key *key, enum tk_meter meter,
+static int64_t sum_hours(const struct truth_subject *subject, enum tk_meter meter,
                          const struct calendar_window *window, bool durable) {
         bool all = window->start_s == INT64_MIN;
         int64_t from = all ? INT64_MIN : window->start_s / HOUR_S;
         int64_t to = all ? INT64_MAX : window->end_s / HOUR_S, sum = 0;
-        for (size_t i = key->hours_nr; i-- > 0 && key->hours[i].hour >= from;)
-                if (key->hours[i].hour < to)
-                        sum += durable ? key->hours[i].durable.of[meter] : key->hours[i].memory.of[meter];
+        for (size_t i = subject->hours_nr; i-- > 0 && subject->hours[i].hour >= from;)
+                if (subject->hours[i].hour < to)
+                        sum += durable ? subject->hours[i].durable.of[meter]
+                                       : subject->hours[i].memory.of[meter];
         return sum;
 }
 
-int64_t truth_posted(const struct truth_key *key, const struct truth_limit *limit,
+int64_t truth_posted(const struct truth_subject *subject, const struct truth_limit *limit,
                      const struct calendar_window *window) {
-        return truth_is_short(limit->limit.window) ? posted_recently(key, limit, window)
-                                                   : sum_hours(key, limit->limit.meter, window, false);
+        return truth_is_short(limit->limit.window) ? posted_recently(subject, limit, window)
+                                                   : sum_hours(subject, limit->limit.meter, window, false);
 }
 
-int64_t truth_durable(const struct truth_key *key, enum tk_meter meter,
+int64_t truth_durable(const struct truth_subject *subject, enum tk_meter meter,
                       const struct calendar_window *window) {
-        return sum_hours(key, meter, window, true);
+        return sum_hours(subject, meter, window, true);
 }
 
-int64_t truth_held(const struct truth_key *key, enum tk_meter meter, const struct calendar_window *window) {
+int64_t truth_held(const struct truth_subject *subject, enum tk_meter meter,
+                   const struct calendar_window *window) {
         int64_t sum = 0;
-        for (const struct truth_ticket *t = key->live; t; t = t->next)
-                if (is_in(window, t->at_s))
-                        sum += t->held.of[meter];
+        for (const struct truth_place *p = subject->live; p; p = p->next)
+                if (is_in(window, p->ticket->at_s))
+                        sum += p->ticket->held.of[meter];
         return sum;
 }
 
-int64_t truth_doubt_get(const struct truth_key *key, enum tk_meter meter, struct tk_window_spec window,
-                        int64_t number) {
-        for (size_t i = 0; i < key->doubts_nr; i++) {
-                const struct truth_doubt *d = &key->doubts[i];
+int64_t truth_doubt_get(const struct truth_subject *subject, enum tk_meter meter,
+                        struct tk_window_spec window, int64_t number) {
+        for (size_t i = 0; i < subject->doubts_nr; i++) {
+                const struct truth_doubt *d = &subject->doubts[i];
                 if (d->number == number && d->meter == meter && tk_window_spec_eq(d->window, window))
                         return d->amount;
         }
         return 0;
 }
 
-int64_t truth_left(const struct truth_key *key, const struct truth_limit *limit, int64_t at_s) {
-        struct calendar_window window = calendar_at(limit->limit.window, at_s);
-        uint64_t cap = limit->limit.cap > INT64_MAX ? INT64_MAX : limit->limit.cap;
-        uint64_t used = (uint64_t)truth_posted(key, limit, &window);
-        used += (uint64_t)truth_held(key, limit->limit.meter, &window);
-        used += (uint64_t)truth_doubt_get(key, limit->limit.meter, limit->limit.window, window.number);
-        return used < cap ? (int64_t)(cap - used) : 0;
+/* Posted and in doubt. */
+static int64_t used_in(const struct truth_subject *subject, const struct truth_limit *limit,
+                       const struct calendar_window *window) {
+        return truth_posted(subject, limit, window) +
+               truth_doubt_get(subject, limit->limit.meter, limit->limit.window, window->number);
 }
 
-int64_t truth_left_of(const struct truth_key *key, enum tk_meter meter, int64_t at_s) {
+/* The window before weighs as much of it as the same stretch of time, ending at at_ms, still covers; rounded
+ * up. */
+static void slide(const struct truth_subject *subject, const struct truth_limit *limit, int64_t at_ms,
+                  struct truth_use *use) {
+        struct calendar_window before = calendar_numbered(limit->limit.window, use->window.number - 1);
+        int64_t length_ms = (use->window.end_s - use->window.start_s) * 1000;
+        int64_t rest_ms = use->window.end_s * 1000 - at_ms;
+        rest_ms = rest_ms < 0 ? 0 : rest_ms > length_ms ? length_ms : rest_ms;
+        __extension__ __int128 share = (__int128)used_in(subject, limit, &before) * rest_ms;
+        __extension__ __int128 posted = (share + length_ms - 1) / length_ms + use->posted;
+        use->posted = posted > INT64_MAX ? INT64_MAX : (int64_t)posted;
+        use->held += truth_held(subject, limit->limit.meter, &before);
+}
+
+struct truth_use truth_use_of(const struct truth_subject *subject, const struct truth_limit *limit,
+                              int64_t at_s, int64_t at_ms, bool slides) {
+        struct truth_use use = {.window = calendar_at(limit->limit.window, at_s)};
+        uint64_t cap = limit->limit.cap > INT64_MAX ? INT64_MAX : limit->limit.cap;
+        /* What has landed flies no more. */
+        if (limit->limit.window.kind != TK_WINDOW_FLIGHT)
+                use.posted = used_in(subject, limit, &use.window);
+        use.held = truth_held(subject, limit->limit.meter, &use.window);
+        if (slides && limit->limit.flags & TK_LIMIT_SLIDING)
+                slide(subject, limit, at_ms, &use);
+        uint64_t used = (uint64_t)use.posted + (uint64_t)use.held;
+        use.left = used < cap ? (int64_t)(cap - used) : 0;
+        return use;
+}
+
+int64_t truth_left_of(const struct truth_subject *key, enum tk_meter meter, int64_t at_s, int64_t at_ms) {
+        const struct truth_subject *subjects[] = {key->parents[0], key->parents[1], key};
         int64_t least = INT64_MAX;
-        for (unsigned i = 0; i < key->acted.nr; i++) {
-                if (key->acted.limits[i].limit.meter != meter)
-                        continue;
-                int64_t left = truth_left(key, &key->acted.limits[i], at_s);
-                least = left < least ? left : least;
-        }
+        for (int s = 0; s < 3; s++)
+                for (unsigned i = 0; i < subjects[s]->acted.nr; i++) {
+                        const struct truth_limit *limit = &subjects[s]->acted.limits[i];
+                        if (limit->limit.meter != meter || limit->limit.flags & TK_LIMIT_OBSERVE)
+                                continue;
+                        int64_t left = truth_use_of(subjects[s], limit, at_s, at_ms, true).left;
+                        least = left < least ? left : least;
+                }
         return least;
 }
 
-static struct truth_hour *hour_at(struct truth_key *key, int64_t hour) {
-        size_t at = key->hours_nr;
-        while (at > 0 && key->hours[at - 1].hour > hour)
+static struct truth_hour *hour_at(struct truth_subject *subject, int64_t hour) {
+        size_t at = subject->hours_nr;
+        while (at > 0 && subject->hours[at - 1].hour > hour)
                 at--;
-        if (at > 0 && key->hours[at - 1].hour == hour)
-                return &key->hours[at - 1];
-        ROOM(key->hours, key->hours_nr, key->hours_size);
-        memmove(key->hours + at + 1, key->hours + at, (key->hours_nr - at) * sizeof *key->hours);
-        key->hours[at] = (struct truth_hour){.hour = hour};
-        key->hours_nr++;
-        return &key->hours[at];
+        if (at > 0 && subject->hours[at - 1].hour == hour)
+                return &subject->hours[at - 1];
+        ROOM(subject->hours, subject->hours_nr, subject->hours_size);
+        memmove(subject->hours + at + 1, subject->hours + at,
+                (subject->hours_nr - at) * sizeof *subject->hours);
+        subject->hours[at] = (struct truth_hour){.hour = hour};
+        subject->hours_nr++;
+        return &subject->hours[at];
 }
 
 /* ---- tickets ---- */
@@ -264,7 +335,7 @@ void truth_set_drop(struct truth_set *set, struct truth_ticket *ticket) {
         ticket->place = TRUTH_NOWHERE;
 }
 
-struct truth_ticket *truth_ticket_new(struct truth *truth, struct truth_key *key) {
+struct truth_ticket *truth_ticket_new(struct truth *truth, struct truth_subject *key) {
         struct truth_ticket *ticket;
         if (truth->spare.nr > 0) {
                 ticket = truth->spare.at[--truth->spare.nr];
@@ -278,6 +349,9 @@ struct truth_ticket *truth_ticket_new(struct truth *truth, struct truth_key *key
                                         .generation = ticket->generation + 1,
                                         .key = key,
                                         .stage = TRUTH_ASKED};
+        for (int i = 0; i < 3; i++)
+                ticket->places[i] =
+                        (struct truth_place){.ticket = ticket, .subject = i < 2 ? key->parents[i] : key};
         return ticket;
 }
 
@@ -306,19 +380,26 @@ struct truth_ticket *truth_ticket_get(struct truth *truth, struct tk_id id) {
         return truth->all.at[index];
 }
 
-static void link_to(struct truth_ticket *ticket, struct truth_ticket **head) {
-        ticket->next = *head;
-        ticket->link = head;
-        if (*head)
-                (*head)->link = &ticket->next;
-        *head = ticket;
+static void link_to(struct truth_ticket *ticket, bool posting) {
+        for (int i = 0; i < 3; i++) {
+                struct truth_place *place = &ticket->places[i];
+                struct truth_place **head = posting ? &place->subject->posting : &place->subject->live;
+                place->next = *head;
+                place->link = head;
+                if (*head)
+                        (*head)->link = &place->next;
+                *head = place;
+        }
 }
 
-static void unlink(struct truth_ticket *ticket) {
-        *ticket->link = ticket->next;
-        if (ticket->next)
-                ticket->next->link = ticket->link;
-        ticket->link = NULL;
+static void unlink_from(struct truth_ticket *ticket) {
+        for (int i = 0; i < 3; i++) {
+                struct truth_place *place = &ticket->places[i];
+                *place->link = place->next;
+                if (place->next)
+                        place->next->link = place->link;
+                place->link = NULL;
+        }
 }
 
 void truth_take(struct truth *truth, struct truth_ticket *ticket, const struct tk_amounts *given) {
@@ -329,49 +410,54 @@ void truth_take(struct truth *truth, struct truth_ticket *ticket, const struct t
                         ticket->taken[m] = truth->step;
         }
         if (ticket->stage == TRUTH_ASKED) {
-                link_to(ticket, &ticket->key->live);
+                link_to(ticket, false);
                 ticket->key->live_nr++;
         }
         ticket->stage = TRUTH_HELD;
 }
 
 void truth_release(struct truth_ticket *ticket) {
-        unlink(ticket);
+        unlink_from(ticket);
         ticket->key->live_nr--;
 }
 
 /* Those of windows in which nothing can be held any more are forgotten. */
-static void forget_recents(struct truth *truth, struct truth_key *key) {
+static void forget_recents(struct truth *truth, struct truth_subject *subject) {
         int64_t oldest_s = truth->clock_s;
         size_t kept = 0;
-        for (const struct truth_ticket *t = key->live; t; t = t->next)
-                if (t->at_s < oldest_s)
-                        oldest_s = t->at_s;
-        for (size_t i = 0; i < key->recents_nr; i++)
-                if (key->recents[i].at_s >= oldest_s - 60)
-                        key->recents[kept++] = key->recents[i];
-        key->recents_nr = kept;
-        key->recents_full = kept * 2 > RECENT_MIN ? kept * 2 : RECENT_MIN;
+        for (const struct truth_place *p = subject->live; p; p = p->next)
+                if (p->ticket->at_s < oldest_s)
+                        oldest_s = p->ticket->at_s;
+        for (size_t i = 0; i < subject->recents_nr; i++)
+                if (subject->recents[i].at_s >= oldest_s - 2 * 60)
+                        subject->recents[kept++] = subject->recents[i];
+        subject->recents_nr = kept;
+        subject->recents_full = kept * 2 > RECENT_MIN ? kept * 2 : RECENT_MIN;
+}
+
+static void note_post(struct truth *truth, struct truth_subject *subject, const struct truth_ticket *ticket) {
+        struct truth_hour *hour = hour_at(subject, hour_of(ticket->at_s));
+        for (int m = 0; m < TK_METER_NR; m++)
+                hour->memory.of[m] += ticket->due.of[m];
+        if (subject->recents_nr >= subject->recents_full)
+                forget_recents(truth, subject);
+        ROOM(subject->recents, subject->recents_nr, subject->recents_size);
+        subject->recents[subject->recents_nr++] =
+                (struct truth_recent){.at_s = ticket->at_s, .step = truth->step, .due = ticket->due};
 }
 
 void truth_post(struct truth *truth, struct truth_ticket *ticket, const struct tk_amounts *actual) {
-        struct truth_key *key = ticket->key;
-        struct truth_hour *hour = hour_at(key, hour_of(ticket->at_s));
         truth_release(ticket);
-        link_to(ticket, &key->posting);
+        link_to(ticket, true);
         ticket->stage = TRUTH_POSTED;
         ticket->posted = ++truth->step;
         for (int m = 0; m < TK_METER_NR; m++) {
                 int64_t due = actual->of[m] < ticket->held.of[m] ? actual->of[m] : ticket->held.of[m];
                 ticket->due.of[m] = due;
                 ticket->overrun.of[m] = actual->of[m] - due;
-                hour->memory.of[m] += due;
         }
-        if (key->recents_nr >= key->recents_full)
-                forget_recents(truth, key);
-        ROOM(key->recents, key->recents_nr, key->recents_size);
-        key->recents[key->recents_nr++] =
-                (struct truth_recent){.at_s = ticket->at_s, .step = truth->step, .due = ticket->due};
+        for (int i = 0; i < 3; i++)
+                note_post(truth, ticket->places[i].subject, ticket);
         ticket->fifo_next = NULL;
         *truth->posts_tail = ticket;
         truth->posts_tail = &ticket->fifo_next;
@@ -389,8 +475,8 @@ void truth_saw_entry(struct truth *truth, struct truth_ticket *ticket) {
         saw(truth, (struct truth_write){.ticket = ticket});
 }
 
-void truth_saw_key(struct truth *truth, struct truth_key *key) {
-        saw(truth, (struct truth_write){.key = key});
+void truth_saw_version(struct truth *truth, struct truth_subject *subject) {
+        saw(truth, (struct truth_write){.subject = subject});
 }
 
 void truth_saw_mark(struct truth *truth) {
@@ -406,11 +492,13 @@ void truth_saw_end(struct truth *truth) {
 }
 
 static void post_landed(struct truth *truth, struct truth_ticket *ticket) {
-        struct truth_hour *hour = hour_at(ticket->key, hour_of(ticket->at_s));
-        for (int m = 0; m < TK_METER_NR; m++)
-                hour->durable.of[m] += ticket->due.of[m];
+        for (int i = 0; i < 3; i++) {
+                struct truth_hour *hour = hour_at(ticket->places[i].subject, hour_of(ticket->at_s));
+                for (int m = 0; m < TK_METER_NR; m++)
+                        hour->durable.of[m] += ticket->due.of[m];
+        }
         ticket->landed = true;
-        unlink(ticket);
+        unlink_from(ticket);
         while (truth->posts && truth->posts->landed) {
                 struct truth_ticket *first = truth->posts;
                 truth->posts = first->fifo_next;
@@ -424,32 +512,32 @@ static void post_landed(struct truth *truth, struct truth_ticket *ticket) {
 
 void truth_saw_landing(struct truth *truth) {
         for (size_t i = 0; i < truth->writes_nr; i++) {
-                struct truth_key *key = truth->writes[i].key;
-                if (truth->writes[i].ticket) {
+                struct truth_subject *subject = truth->writes[i].subject;
+                if (!subject) {
                         post_landed(truth, truth->writes[i].ticket);
-                } else if (key) {
-                        key->durable = key->wanted;
-                        key->wanted_landed = true;
-                        for (unsigned l = 0; l < key->durable.nr; l++)
-                                note_high(key, &key->durable.limits[l].limit);
+                        continue;
                 }
+                subject->durable = subject->wanted;
+                subject->wanted_landed = true;
+                for (unsigned l = 0; l < subject->durable.nr; l++)
+                        note_high(subject, &subject->durable.limits[l].limit);
         }
 }
 
 /* ---- the end of a process ---- */
 
-static void key_restart(struct truth_key *key) {
-        MUST(!key->live);
-        for (size_t i = 0; i < key->hours_nr; i++)
-                key->hours[i].memory = key->hours[i].durable;
-        key->posting = NULL;
-        key->recents_nr = key->doubts_nr = 0;
-        key->acted = key->durable;
-        for (unsigned i = 0; i < key->acted.nr; i++) {
-                key->acted.limits[i].always = true;
-                key->acted.limits[i].since = 0;
+static void subject_restart(struct truth_subject *subject) {
+        MUST(!subject->live);
+        for (size_t i = 0; i < subject->hours_nr; i++)
+                subject->hours[i].memory = subject->hours[i].durable;
+        subject->posting = NULL;
+        subject->recents_nr = subject->doubts_nr = 0;
+        subject->acted = subject->durable;
+        for (unsigned i = 0; i < subject->acted.nr; i++) {
+                subject->acted.limits[i].always = true;
+                subject->acted.limits[i].since = subject->acted.limits[i].leased = 0;
         }
-        key->editing = key->wanted_landed = key->torn = false;
+        subject->editing = subject->wanted_landed = subject->torn = false;
 }
 
 void truth_restart(struct truth *truth, int64_t clock_s) {
@@ -460,12 +548,21 @@ void truth_restart(struct truth *truth, int64_t clock_s) {
         }
         truth->posts_tail = &truth->posts;
         truth->posts_nr = 0;
-        for (size_t i = 0; i < truth->keys_nr; i++)
-                key_restart(truth->keys[i]);
+        for (size_t i = 0; i < truth->subjects_nr; i++)
+                subject_restart(truth->subjects[i]);
         truth->clock_s = clock_s;
 }
 
-void truth_doubt_add(struct truth_key *key, const struct truth_doubt *doubt) {
-        ROOM(key->doubts, key->doubts_nr, key->doubts_size);
-        key->doubts[key->doubts_nr++] = *doubt;
+void truth_doubt_raise(struct truth_subject *subject, const struct truth_doubt *doubt) {
+        for (size_t i = 0; i < subject->doubts_nr; i++) {
+                struct truth_doubt *d = &subject->doubts[i];
+                if (d->number != doubt->number || d->meter != doubt->meter ||
+                    !tk_window_spec_eq(d->window, doubt->window))
+                        continue;
+                if (doubt->amount > d->amount)
+                        d->amount = doubt->amount;
+                return;
+        }
+        ROOM(subject->doubts, subject->doubts_nr, subject->doubts_size);
+        subject->doubts[subject->doubts_nr++] = *doubt;
 }

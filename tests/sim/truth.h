@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * truth: what is really so, in plain arrays, written down from what the simulation itself did and saw. It
- * shares no arithmetic with the ledger. Two pictures of each key are kept side by side:
+ * shares no arithmetic with the ledger. Two pictures of each subject (organisation, workspace, key) are kept
+ * side by side:
  *
  *   memory   what the running process must believe: every post at once, and what is held
  *   durable  what the store must hold: a post when the batch that carried it landed
  *
- * A crash makes the first equal to the second. Three versions of each key's limits are kept too: `acted` is
- * what the process goes by, `durable` what the store holds, `wanted` what an edit under way would make of it.
+ * A crash makes the first equal to the second. Three versions of each subject's limits are kept too: `acted`
+ * is what the process goes by, `durable` what the store holds, `wanted` what an edit under way would make of
+ * it.
  */
 #ifndef TK_TESTS_SIM_TRUTH_H
 #define TK_TESTS_SIM_TRUTH_H
@@ -22,8 +24,9 @@
 
 struct truth_limit {
         struct tk_limit limit;
-        bool always;    /* in force since the process began */
-        uint64_t since; /* the step of the truth at which it came into force */
+        uint64_t since;  /* the step of the truth at which its window began to be counted */
+        bool always;     /* leased since the process began */
+        uint64_t leased; /* the step at which it began to be leased */
 };
 
 struct truth_version {
@@ -59,8 +62,10 @@ struct truth_high {
         int64_t cap;
 };
 
-struct truth_key {
-        unsigned index;
+struct truth_subject {
+        enum tk_subject_kind kind;
+        unsigned index;                   /* of all of its kind */
+        struct truth_subject *parents[2]; /* of a key: organisation, workspace */
         struct tk_id id;
         struct tk_key_text secret;
         struct tk_snapshot *snapshot; /* of the running process; may be NULL */
@@ -69,7 +74,6 @@ struct truth_key {
         bool editing;       /* wanted was asked for and not answered */
         bool wanted_landed; /* it is in the store */
         bool torn;          /* durable was not acknowledged: the process may go by either */
-        bool edited;        /* ever */
 
         struct truth_hour *hours; /* ascending */
         size_t hours_nr, hours_size;
@@ -80,9 +84,16 @@ struct truth_key {
         struct truth_high *highs;
         size_t highs_nr, highs_size;
 
-        struct truth_ticket *live;    /* holds, decided, neither posted nor voided */
-        struct truth_ticket *posting; /* posts that are not durable */
+        struct truth_place *live;    /* holds, decided, neither posted nor voided */
+        struct truth_place *posting; /* posts that are not durable */
         unsigned live_nr;
+};
+
+/* A ticket is on a list of each of its subjects. */
+struct truth_place {
+        struct truth_ticket *ticket;
+        struct truth_subject *subject;
+        struct truth_place *next, **link;
 };
 
 enum truth_stage {
@@ -98,19 +109,21 @@ struct truth_ticket {
         uint32_t index, generation;
         enum truth_stage stage;
         bool told; /* its owner knows the last decision */
-        struct truth_key *key;
+        struct truth_subject *key;
         struct tk_ticket *ticket;
-        int64_t at_s;
+        int64_t at_s;                  /* decides the windows */
+        int64_t shown_ms;              /* the time that was given when it was asked */
+        bool observed;                 /* passed a limit that only observes */
         struct tk_amounts least, most; /* of the last operation */
         struct tk_amounts held, due, overrun;
         uint64_t taken[TK_METER_NR]; /* the step of the last take of more than nothing */
         int64_t posted_ms;
-        uint64_t posted;                   /* the step of its post */
-        uint64_t asked;                    /* the batch before which it was asked */
-        int64_t asked_s;                   /* and the second */
-        size_t place;                      /* in `idle` or `asked` */
-        struct truth_ticket *next, **link; /* on live or posting */
-        struct truth_ticket *fifo_next;    /* of all posts */
+        uint64_t posted;                /* the step of its post */
+        uint64_t asked;                 /* the batch before which it was asked */
+        int64_t asked_s;                /* and the second */
+        size_t place;                   /* in `idle` or `asked` */
+        struct truth_place places[3];   /* on live or posting; from the top, the key's last */
+        struct truth_ticket *fifo_next; /* of all posts */
         bool landed;
 };
 
@@ -120,11 +133,15 @@ struct truth_set {
 };
 
 struct truth {
-        int64_t clock_s; /* the latest second that the process was shown */
-        uint64_t step;   /* counts decisions and posts */
-        struct truth_key **keys;
+        int64_t clock_s;                 /* the latest second that the process was shown */
+        uint64_t step;                   /* counts decisions and posts */
+        struct truth_subject **subjects; /* all */
+        size_t subjects_nr, subjects_size;
+        struct truth_subject **keys; /* of them */
         size_t keys_nr, keys_size;
-        uint32_t *ids; /* index + 1 by the id of the key, open addressing */
+        struct truth_subject **groups; /* of them: organisations, workspaces */
+        size_t groups_nr, groups_size;
+        uint32_t *ids; /* index + 1 in subjects by id, open addressing */
         size_t ids_size;
         struct truth_set all, spare;
         struct truth_set idle;                    /* HELD and told: may be extended, posted, voided */
@@ -140,35 +157,51 @@ struct truth {
 void truth_open(struct truth *truth);
 void truth_close(struct truth *truth);
 
-/* ---- keys ---- */
+/* ---- subjects ---- */
 
-struct truth_key *truth_key_add(struct truth *truth, const struct tk_key *key,
-                                const struct tk_key_text *secret);
-struct truth_key *truth_key_get(struct truth *truth, struct tk_id id); /* NULL: not ours */
+struct truth_subject *truth_key_add(struct truth *truth, const struct tk_key *key,
+                                    const struct tk_key_text *secret);
+/* Without limits. */
+struct truth_subject *truth_group_add(struct truth *truth, enum tk_subject_kind kind, struct tk_id id);
+struct truth_subject *truth_get(struct truth *truth, struct tk_id id); /* NULL: not ours */
+const char *truth_kind(const struct truth_subject *subject);
 /* The process goes by this version from now on. */
-void truth_act(struct truth *truth, struct truth_key *key, const struct truth_version *version);
+void truth_act(struct truth *truth, struct truth_subject *subject, const struct truth_version *version);
 bool truth_version_eq(const struct truth_version *version, const struct tk_limit *limits, unsigned limits_nr);
 /* The greatest cap ever of (meter, window), -1: there was none. */
-int64_t truth_high_get(const struct truth_key *key, enum tk_meter meter, struct tk_window_spec window);
+int64_t truth_high_get(const struct truth_subject *subject, enum tk_meter meter,
+                       struct tk_window_spec window);
 
 /* ---- amounts ---- */
 
 bool truth_is_short(struct tk_window_spec window); /* lives in memory only */
+bool truth_is_leased(const struct tk_limit *limit);
 /* Posted in the window, as the process must see it; without doubt. */
-int64_t truth_posted(const struct truth_key *key, const struct truth_limit *limit,
+int64_t truth_posted(const struct truth_subject *subject, const struct truth_limit *limit,
                      const struct calendar_window *window);
-int64_t truth_durable(const struct truth_key *key, enum tk_meter meter, const struct calendar_window *window);
-int64_t truth_held(const struct truth_key *key, enum tk_meter meter, const struct calendar_window *window);
-int64_t truth_doubt_get(const struct truth_key *key, enum tk_meter meter, struct tk_window_spec window,
-                        int64_t number);
-/* What may still be held at that time on this limit. */
-int64_t truth_left(const struct truth_key *key, const struct truth_limit *limit, int64_t at_s);
-/* The least of it over the limits of a meter, INT64_MAX: not limited. */
-int64_t truth_left_of(const struct truth_key *key, enum tk_meter meter, int64_t at_s);
+int64_t truth_durable(const struct truth_subject *subject, enum tk_meter meter,
+                      const struct calendar_window *window);
+int64_t truth_held(const struct truth_subject *subject, enum tk_meter meter,
+                   const struct calendar_window *window);
+int64_t truth_doubt_get(const struct truth_subject *subject, enum tk_meter meter,
+                        struct tk_window_spec window, int64_t number);
+
+/* What counts against a limit at a time. */
+struct truth_use {
+        struct calendar_window window;
+        int64_t posted, held; /* posted with doubt */
+        int64_t left;
+};
+
+/* slides: a rate weighs the window before as it is at at_ms. */
+struct truth_use truth_use_of(const struct truth_subject *subject, const struct truth_limit *limit,
+                              int64_t at_s, int64_t at_ms, bool slides);
+/* What a new hold finds left of a meter over all limits of a key, INT64_MAX: not limited. */
+int64_t truth_left_of(const struct truth_subject *key, enum tk_meter meter, int64_t at_s, int64_t at_ms);
 
 /* ---- tickets ---- */
 
-struct truth_ticket *truth_ticket_new(struct truth *truth, struct truth_key *key);
+struct truth_ticket *truth_ticket_new(struct truth *truth, struct truth_subject *key);
 void truth_ticket_free(struct truth *truth, struct truth_ticket *ticket);
 struct tk_id truth_ticket_id(const struct truth_ticket *ticket);
 struct truth_ticket *truth_ticket_get(struct truth *truth, struct tk_id id); /* NULL: not ours */
@@ -184,7 +217,7 @@ void truth_post(struct truth *truth, struct truth_ticket *ticket, const struct t
 /* ---- the store, as faulty_store tells it ---- */
 
 void truth_saw_entry(struct truth *truth, struct truth_ticket *ticket);
-void truth_saw_key(struct truth *truth, struct truth_key *key);
+void truth_saw_version(struct truth *truth, struct truth_subject *subject);
 void truth_saw_mark(struct truth *truth);
 void truth_saw_undo(struct truth *truth);
 void truth_saw_landing(struct truth *truth);
@@ -194,6 +227,7 @@ void truth_saw_end(struct truth *truth);
 
 /* What was in memory only is gone. No ticket is live; clock_s is that of the next process. */
 void truth_restart(struct truth *truth, int64_t clock_s);
-void truth_doubt_add(struct truth_key *key, const struct truth_doubt *doubt);
+/* Adds to what is in doubt there, or makes it at least that much. */
+void truth_doubt_raise(struct truth_subject *subject, const struct truth_doubt *doubt);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include "auditor.h"
 #include "faulty_store.h"
+#include "rt/rand.h"
 #include "service/ticket.h"
 #include "trace.h"
 
@@ -54,7 +55,10 @@ struct load {
         struct world world;
         unsigned char dice[DICE]; /* an event each */
         unsigned keys_nr, live_max;
+        unsigned live_all; /* how many may be live together */
         unsigned hot;      /* percent of the holds that go to the first few keys */
+        bool groups;       /* organisations and workspaces have limits too */
+        bool rates;        /* limits that slide, observe or count what is in flight */
         unsigned cap_bits; /* of most caps */
         int64_t pace_ms;   /* of the clock */
         unsigned jump_bits;
@@ -66,10 +70,9 @@ struct load {
 static void shuffle_dice(struct load *load) {
         unsigned weights[EVENT_NR], total = 0, filled = 0;
         for (int e = 0; e < EVENT_NR; e++) {
-                static const unsigned scales[] = {0, 1, 4, 4, 4, 4, 8, 24};
-                unsigned scale = scales[world_between(&load->world, 0, 7)];
-                bool vital = e == HOLD || e == STEP || e == MAIL || e == POST;
-                weights[e] = usual[e] * (vital && scale == 0 ? 1 : scale);
+                static const unsigned scales[] = {0, 1, 4, 4, 4, 4, 8, 16};
+                bool vital = e <= STEP; /* without these nothing happens at all */
+                weights[e] = usual[e] * scales[world_between(&load->world, vital ? 2 : 0, 7)];
                 total += weights[e];
         }
         for (int e = 0; e < EVENT_NR; e++) {
@@ -79,6 +82,19 @@ static void shuffle_dice(struct load *load) {
         }
         while (filled < DICE)
                 load->dice[filled++] = HOLD;
+}
+
+/* Two organisations, some workspaces; a key draws one of each. */
+static void make_groups(struct load *load) {
+        struct world *world = &load->world;
+        struct truth *truth = &world->truth;
+        int64_t more = world_between(world, 0, 3);
+        truth_group_add(truth, TK_SUBJECT_ORG, tk_store_org(world->store));
+        truth_group_add(truth, TK_SUBJECT_WORKSPACE, tk_store_workspace(world->store));
+        if (world_chance(world, 30))
+                truth_group_add(truth, TK_SUBJECT_ORG, tk_rand_id(world->now_ms));
+        while (more-- > 0)
+                truth_group_add(truth, TK_SUBJECT_WORKSPACE, tk_rand_id(world->now_ms));
 }
 
 static void draw_run(struct load *load, uint64_t seed) {
@@ -95,21 +111,37 @@ static void draw_run(struct load *load, uint64_t seed) {
         load->live_max = xorshift_next(&x) % 3 == 0 ? 3 : 24;
         load->jump_bits = (unsigned)xorshift_between(&x, 8, 35);
         load->plans = (unsigned)(xorshift_next(&x) | 1u << FAULTY_ONCE);
+        /* Sums over a group take their time, here and there. */
+        load->groups = load->keys_nr <= 300 && xorshift_next(&x) % 3 > 0;
+        load->live_all = load->groups ? 60 : 2000;
+        load->rates = xorshift_next(&x) % 2 > 0;
+        make_groups(load);
         shuffle_dice(load);
 }
 
 /* ---- limits ---- */
 
-static struct tk_window_spec draw_window(struct world *world) {
+static struct tk_window_spec draw_window(struct load *load) {
         static const enum tk_window_kind kinds[] = {
-                TK_WINDOW_SECOND, TK_WINDOW_MINUTE, TK_WINDOW_HOUR,     TK_WINDOW_DAY,
-                TK_WINDOW_WEEK,   TK_WINDOW_MONTH,  TK_WINDOW_LIFETIME, TK_WINDOW_EVERY_N_DAYS};
-        struct tk_window_spec spec = {.kind = kinds[world_between(world, 0, 7)]};
+                TK_WINDOW_SECOND, TK_WINDOW_MINUTE,   TK_WINDOW_HOUR,         TK_WINDOW_DAY,   TK_WINDOW_WEEK,
+                TK_WINDOW_MONTH,  TK_WINDOW_LIFETIME, TK_WINDOW_EVERY_N_DAYS, TK_WINDOW_FLIGHT};
+        struct tk_window_spec spec = {.kind = kinds[world_between(&load->world, 0, load->rates ? 8 : 7)]};
         if (spec.kind == TK_WINDOW_EVERY_N_DAYS) {
-                spec.days = (uint16_t)world_between(world, 1, 45);
-                spec.anchor_day = (int32_t)world_between(world, -400, 60000);
+                spec.days = (uint16_t)world_between(&load->world, 1, 45);
+                spec.anchor_day = (int32_t)world_between(&load->world, -400, 60000);
         }
         return spec;
+}
+
+static void draw_flags(struct load *load, struct tk_limit *limit) {
+        limit->flags = 0;
+        if (!load->rates)
+                return;
+        if (!tk_meter_is_money(limit->meter) && limit->window.kind <= TK_WINDOW_WEEK &&
+            world_chance(&load->world, 50))
+                limit->flags |= TK_LIMIT_SLIDING;
+        if (world_chance(&load->world, 20))
+                limit->flags |= TK_LIMIT_OBSERVE;
 }
 
 static uint64_t draw_cap(struct load *load) {
@@ -126,19 +158,23 @@ static uint64_t draw_cap(struct load *load) {
         }
 }
 
+static bool has_limit(const struct truth_version *version, const struct tk_limit *limit) {
+        for (unsigned i = 0; i < version->nr; i++)
+                if (version->limits[i].limit.meter == limit->meter &&
+                    tk_window_spec_eq(version->limits[i].limit.window, limit->window))
+                        return true;
+        return false;
+}
+
 static void add_limit(struct load *load, struct truth_version *version) {
         static const enum tk_meter meters[] = {TK_METER_USD, TK_METER_USD,      TK_METER_DIEM,
                                                TK_METER_VCU, TK_METER_REQUESTS, TK_METER_TOKENS};
         struct tk_limit limit = {.meter = meters[world_between(&load->world, 0, 5)],
-                                 .window = draw_window(&load->world),
+                                 .window = draw_window(load),
                                  .cap = draw_cap(load)};
-        if (version->nr == TRUTH_LIMITS_MAX)
-                return;
-        for (unsigned i = 0; i < version->nr; i++)
-                if (version->limits[i].limit.meter == limit.meter &&
-                    tk_window_spec_eq(version->limits[i].limit.window, limit.window))
-                        return;
-        version->limits[version->nr++].limit = limit;
+        draw_flags(load, &limit);
+        if (version->nr < TRUTH_LIMITS_MAX && !has_limit(version, &limit))
+                version->limits[version->nr++].limit = limit;
 }
 
 static void draw_limits(struct load *load, struct truth_version *version) {
@@ -166,20 +202,20 @@ static void move_cap(struct load *load, struct tk_limit *limit) {
 static void change_limits(struct load *load, struct truth_version *version) {
         struct world *world = &load->world;
         unsigned at = version->nr ? (unsigned)world_between(world, 0, version->nr - 1) : 0;
-        int64_t what = version->nr ? world_between(world, 0, 9) : 9;
+        int64_t what = version->nr ? world_between(world, 0, 10) : 10;
         if (what < 5) {
                 move_cap(load, &version->limits[at].limit);
         } else if (what < 7) { /* another period: taken out and put in */
                 struct truth_limit moved = version->limits[at];
                 version->limits[at] = version->limits[--version->nr];
-                moved.limit.window = draw_window(world);
-                for (unsigned i = 0; i < version->nr; i++)
-                        if (version->limits[i].limit.meter == moved.limit.meter &&
-                            tk_window_spec_eq(version->limits[i].limit.window, moved.limit.window))
-                                return;
-                version->limits[version->nr++] = moved;
+                moved.limit.window = draw_window(load);
+                draw_flags(load, &moved.limit);
+                if (!has_limit(version, &moved.limit))
+                        version->limits[version->nr++] = moved;
         } else if (what < 8) {
                 version->limits[at] = version->limits[--version->nr];
+        } else if (what < 9) {
+                draw_flags(load, &version->limits[at].limit);
         } else {
                 add_limit(load, version);
         }
@@ -187,7 +223,7 @@ static void change_limits(struct load *load, struct truth_version *version) {
 
 /* ---- events ---- */
 
-static struct truth_key *draw_key(struct load *load) {
+static struct truth_subject *draw_key(struct load *load) {
         struct truth *truth = &load->world.truth;
         if (truth->keys_nr == 0)
                 return NULL;
@@ -204,11 +240,12 @@ static struct truth_ticket *draw_ticket(struct load *load) {
 static int64_t draw_amount(struct load *load, int64_t left) {
         struct world *world = &load->world;
         int64_t near = left == INT64_MAX ? (int64_t)xorshift_sized(&world->x, load->cap_bits) : left;
-        switch (world_between(world, 0, 9)) {
+        near = near < POST_MAX ? near : POST_MAX;
+        switch (world_between(world, 0, 11)) {
         case 0:
                 return near;
         case 1:
-                return near < POST_MAX ? near + 1 : near;
+                return near + 1;
         case 2:
                 return near > 0 ? near - 1 : 0;
         case 3:
@@ -220,22 +257,20 @@ static int64_t draw_amount(struct load *load, int64_t left) {
         case 6:
                 return (int64_t)xorshift_sized(&world->x, load->cap_bits);
         default:
-                return near / 16 + world_between(world, 0, 2);
+                return near / 16 + world_between(world, 0, 1);
         }
 }
 
-static void draw_amounts(struct load *load, const struct truth_key *key, int64_t at_s, bool extends,
+static void draw_amounts(struct load *load, const struct truth_subject *key, int64_t at_s, bool extends,
                          struct tk_amounts *least, struct tk_amounts *most) {
         struct world *world = &load->world;
-        bool near = world_chance(world, 40);
+        bool near = world_chance(world, 25);
         *least = *most = (struct tk_amounts){{0}};
         for (int m = 0; m < TK_METER_NR; m++) {
                 if (world_chance(world, extends ? 70 : 40))
                         continue;
-                int64_t left = near ? truth_left_of(key, (enum tk_meter)m, at_s) : INT64_MAX;
+                int64_t left = near ? truth_left_of(key, (enum tk_meter)m, at_s, world->now_ms) : INT64_MAX;
                 int64_t a = draw_amount(load, left), b = draw_amount(load, left);
-                a = a > POST_MAX && a != left ? POST_MAX : a;
-                b = b > POST_MAX && b != left ? POST_MAX : b;
                 least->of[m] = a < b ? a : b;
                 most->of[m] = a < b ? b : a;
                 if (m == TK_METER_REQUESTS && !extends && world_chance(world, 70))
@@ -243,15 +278,19 @@ static void draw_amounts(struct load *load, const struct truth_key *key, int64_t
         }
 }
 
+static int64_t clock_s(const struct world *world) {
+        int64_t now_s = world->now_ms / 1000;
+        return now_s > world->truth.clock_s ? now_s : world->truth.clock_s;
+}
+
 static void do_hold(struct load *load) {
         struct world *world = &load->world;
         struct tk_amounts least, most;
-        struct truth_key *key = draw_key(load);
-        if (!key || world->truth.asked.nr >= ASKED_MAX || key->live_nr >= load->live_max)
+        struct truth_subject *key = draw_key(load);
+        if (!key || world->truth.asked.nr >= ASKED_MAX || key->live_nr >= load->live_max ||
+            world->truth.idle.nr >= load->live_all)
                 return;
-        int64_t now_s = world->now_ms / 1000;
-        draw_amounts(load, key, now_s > world->truth.clock_s ? now_s : world->truth.clock_s, false, &least,
-                     &most);
+        draw_amounts(load, key, clock_s(world), false, &least, &most);
         trace("hold: key %lld, usd %lld to %lld, at %lld", key->index, least.of[TK_METER_USD],
               most.of[TK_METER_USD], world->now_ms);
         world_hold(world, key, &least, &most);
@@ -335,22 +374,40 @@ static void do_jump(struct load *load) {
         set_clock(load, world->now_ms + (world_chance(world, 50) ? by : -by), "jump: %lld");
 }
 
+/* Of a key, or now and then of a group. */
+static struct truth_subject *draw_subject(struct load *load, bool revoke) {
+        const struct truth *truth = &load->world.truth;
+        if (revoke || !load->groups || world_chance(&load->world, 70))
+                return draw_key(load);
+        return truth->groups[xorshift_next(&load->world.x) % truth->groups_nr];
+}
+
 static void do_edit(struct load *load, bool outside, bool revoke) {
         struct world *world = &load->world;
-        struct truth_key *key = draw_key(load);
-        if (!key || key->editing || (key->durable.revoked && world_chance(world, 90)))
+        struct truth_subject *subject = draw_subject(load, revoke);
+        if (!subject || subject->editing || (subject->durable.revoked && world_chance(world, 90)))
                 return;
-        struct truth_version wanted = key->durable;
+        struct truth_version wanted = subject->durable;
         if (revoke)
                 wanted.revoked = true;
         else
                 change_limits(load, &wanted);
-        trace("edit: key %lld, %lld limits, outside %lld, revoked %lld", key->index, wanted.nr, outside,
-              wanted.revoked);
+        trace("edit: subject %lld of kind %lld, %lld limits, outside %lld", subject->index, subject->kind,
+              wanted.nr, outside);
         if (outside)
-                world_edit_outside(world, key, &wanted);
+                world_edit_outside(world, subject, &wanted);
         else
-                world_edit(world, key, &wanted);
+                world_edit(world, subject, &wanted);
+}
+
+static const struct truth_subject *draw_group(struct load *load, enum tk_subject_kind kind) {
+        const struct truth *truth = &load->world.truth;
+        for (;;) {
+                const struct truth_subject *group =
+                        truth->groups[xorshift_next(&load->world.x) % truth->groups_nr];
+                if (group->kind == kind)
+                        return group;
+        }
 }
 
 static void do_create(struct load *load) {
@@ -359,6 +416,8 @@ static void do_create(struct load *load) {
         if (load->world.truth.keys_nr >= 4 * (size_t)load->keys_nr)
                 return;
         draw_limits(load, &version);
+        draft.org = draw_group(load, TK_SUBJECT_ORG)->id;
+        draft.workspace = draw_group(load, TK_SUBJECT_WORKSPACE)->id;
         draft.limits_nr = version.nr;
         for (unsigned i = 0; i < version.nr; i++)
                 draft.limits[i] = version.limits[i].limit;
@@ -453,7 +512,7 @@ static void happen(struct load *load, enum event event) {
                 break;
         case AUDIT:
                 if (world->truth.keys_nr > 0)
-                        audit_store(world, draw_key(load));
+                        audit_store(world, draw_subject(load, false));
                 break;
         case FLOOD:
                 do_flood(load);
@@ -466,14 +525,14 @@ static void happen(struct load *load, enum event event) {
 /* ---- the end of a run ---- */
 
 /* All that is left is taken at once, and then not even the least more. */
-static void spend_rest(struct load *load, struct truth_key *key) {
+static void spend_rest(struct load *load, struct truth_subject *key) {
+        static const struct tk_amounts nothing;
         struct world *world = &load->world;
+        struct truth_set *idle = &world->truth.idle;
         struct tk_amounts rest = {{0}};
         bool limited = false, any = true;
-        int64_t now_s = world->now_ms / 1000;
-        int64_t at_s = now_s > world->truth.clock_s ? now_s : world->truth.clock_s;
         for (int m = 0; m < TK_METER_NR; m++) {
-                int64_t left = truth_left_of(key, (enum tk_meter)m, at_s);
+                int64_t left = truth_left_of(key, (enum tk_meter)m, clock_s(world), world->now_ms);
                 if (left == INT64_MAX)
                         continue;
                 limited = true;
@@ -483,17 +542,16 @@ static void spend_rest(struct load *load, struct truth_key *key) {
         trace("spend the rest: key %lld, usd %lld", key->index, rest.of[TK_METER_USD], 0, 0);
         world_hold(world, key, &rest, &rest);
         world_settle(world);
-        bool taken = world->truth.idle.nr > 0;
-        if (taken != any)
-                trace_fail("key %u: what is left at the end was %s", key->index, taken ? "more" : "refused");
-        world_hold(world, key, &(struct tk_amounts){{0}}, &(struct tk_amounts){{0}});
+        if ((idle->nr > 0) != any)
+                trace_fail("key %u: what is left at the end was %s", key->index,
+                           any ? "refused" : "not nothing");
+        if (any)
+                world_hold(world, key, &nothing, &nothing);
         world_settle(world);
-        if (world->truth.idle.nr != (limited && any ? 1u : 2u) && any)
+        if (any && limited && idle->nr > 1)
                 trace_fail("key %u: spent to the end, and yet another hold was taken", key->index);
-        while (world->truth.idle.nr > 0) {
-                struct truth_ticket *ticket = world->truth.idle.at[0];
-                do_post(load, ticket);
-        }
+        while (idle->nr > 0)
+                do_post(load, idle->at[0]);
 }
 
 static void spend_all(struct load *load) {
@@ -508,13 +566,11 @@ static void spend_all(struct load *load) {
 static void everything_is_known(struct world *world) {
         world_tick(world);
         world_settle(world);
+        for (size_t i = 0; i < world->truth.subjects_nr; i++)
+                audit_known(world, world->truth.subjects[i]);
         for (size_t i = 0; i < world->truth.keys_nr; i++) {
-                struct truth_key *key = world->truth.keys[i];
-                audit_version(world, key);
-                key->torn = false;
-                tk_snapshot_release(&key->snapshot);
-                truth_act(&world->truth, key, &key->durable);
-                (void)world_identify(world, key);
+                tk_snapshot_release(&world->truth.keys[i]->snapshot);
+                (void)world_identify(world, world->truth.keys[i]);
         }
 }
 
@@ -527,16 +583,16 @@ static void finish(struct load *load) {
                 do_post(load, world->truth.idle.at[0]);
         world_settle(world);
         everything_is_known(world);
-        for (size_t i = 0; i < world->truth.keys_nr; i++)
-                audit_store(world, world->truth.keys[i]);
+        for (size_t i = 0; i < world->truth.subjects_nr; i++)
+                audit_store(world, world->truth.subjects[i]);
         world_restart(world);
         spend_all(load);
         world_resolve(world);
         spend_all(load);
         set_clock(load, world->now_ms + 2 * YEAR_MS, "turn all windows: %lld");
         spend_all(load);
-        for (size_t i = 0; i < world->truth.keys_nr; i++)
-                audit_store(world, world->truth.keys[i]);
+        for (size_t i = 0; i < world->truth.subjects_nr; i++)
+                audit_store(world, world->truth.subjects[i]);
 }
 
 void workload_run(uint64_t seed, uint64_t events, struct workload_report *report) {
@@ -553,6 +609,10 @@ void workload_run(uint64_t seed, uint64_t events, struct workload_report *report
         finish(&load);
         *report = (struct workload_report){.events = trace_events(),
                                            .posts = load.world.truth.landed_nr,
+                                           .taken = load.world.answers[TK_HOLD_TAKEN],
+                                           .refused = load.world.answers[TK_HOLD_NO_CAP] +
+                                                      load.world.answers[TK_HOLD_NO_RATE],
+                                           .no_store = load.world.answers[TK_HOLD_NO_STORE],
                                            .keys = (unsigned)load.world.truth.keys_nr,
                                            .crashes = load.world.crashes,
                                            .restarts = load.world.restarts,

@@ -10,7 +10,7 @@
 #include "world.h"
 
 struct workload_report {
-        uint64_t events, posts;
+        uint64_t events, posts, taken, refused, no_store;
         unsigned keys, crashes, restarts;
         uint64_t faults, hash;
 };

@@ -3,6 +3,7 @@
 
 #include "auditor.h"
 #include "faulty_store.h"
+#include "service/limits.h"
 #include "service/ticket.h"
 #include "stand_in.h"
 #include "trace.h"
@@ -50,16 +51,30 @@ static void on_entry(void *ctx, const struct tk_entry *entry) {
         truth_saw_entry(&world->truth, ticket);
 }
 
+static void on_version(struct world *world, struct truth_subject *subject, const struct tk_limit *limits,
+                       unsigned limits_nr) {
+        if (!truth_version_eq(&subject->wanted, limits, limits_nr))
+                trace_fail("%s %u: limits are stored that nobody asked for", truth_kind(subject),
+                           subject->index);
+        audit_version(world,
+                      subject); /* what is stored now may be what it goes by, and will be known no more */
+        truth_saw_version(&world->truth, subject);
+}
+
 /* Keys that are being created are not ours yet. */
 static void on_key(void *ctx, const struct tk_key *row) {
         struct world *world = ctx;
-        struct truth_key *key = truth_key_get(&world->truth, row->id);
-        if (!key)
-                return;
-        if (!truth_version_eq(&key->wanted, row->limits, row->limits_nr))
-                trace_fail("key %u: limits are stored that nobody asked for", key->index);
-        audit_version(world, key); /* what is stored now may be what it goes by, and will be known no more */
-        truth_saw_key(&world->truth, key);
+        struct truth_subject *key = truth_get(&world->truth, row->id);
+        if (key)
+                on_version(world, key, row->limits, row->limits_nr);
+}
+
+static void on_limits(void *ctx, struct tk_id id, const struct tk_limit *limits, unsigned limits_nr) {
+        struct world *world = ctx;
+        struct truth_subject *group = truth_get(&world->truth, id);
+        if (!group)
+                trace_fail("limits are stored of a group that does not exist");
+        on_version(world, group, limits, limits_nr);
 }
 
 static void on_marked(void *ctx) {
@@ -98,6 +113,7 @@ static void ticket_told(struct world *world, struct truth_ticket *ticket) {
 
 static void ticket_decided(struct world *world, struct truth_ticket *ticket, enum tk_hold_answer answer) {
         audit_answer(world, ticket, answer);
+        world->answers[answer]++;
         trace("    key %lld ticket %lld: answer %lld, held usd %lld", ticket->key->index, ticket->index,
               answer, ticket->held.of[TK_METER_USD]);
 }
@@ -155,7 +171,7 @@ static void show_now(struct world *world) {
                 world->truth.clock_s = now_s;
 }
 
-struct tk_snapshot *world_identify(struct world *world, struct truth_key *key) {
+struct tk_snapshot *world_identify(struct world *world, struct truth_subject *key) {
         struct tk_snapshot *snapshot;
         begin_call(world);
         if (key->snapshot && !world_chance(world, 20))
@@ -172,7 +188,7 @@ struct tk_snapshot *world_identify(struct world *world, struct truth_key *key) {
         return snapshot;
 }
 
-void world_hold(struct world *world, struct truth_key *key, const struct tk_amounts *least,
+void world_hold(struct world *world, struct truth_subject *key, const struct tk_amounts *least,
                 const struct tk_amounts *most) {
         struct tk_snapshot *snapshot = world_identify(world, key);
         if (!snapshot || tk_snapshot_key(snapshot)->revoked_ms != 0)
@@ -180,6 +196,7 @@ void world_hold(struct world *world, struct truth_key *key, const struct tk_amou
         struct truth_ticket *ticket = truth_ticket_new(&world->truth, key);
         ticket->least = *least;
         ticket->most = *most;
+        ticket->shown_ms = world->now_ms;
         begin_call(world);
         show_now(world);
         if (world_chance(world, 10))
@@ -195,6 +212,7 @@ void world_extend(struct world *world, struct truth_ticket *ticket, const struct
         truth_set_drop(&world->truth.idle, ticket);
         ticket->least = *least;
         ticket->most = *most;
+        ticket->shown_ms = ticket->at_s * 1000;
         ticket->stage = TRUTH_MORE;
         ticket->told = false;
         begin_call(world);
@@ -203,7 +221,7 @@ void world_extend(struct world *world, struct truth_ticket *ticket, const struct
 
 void world_post(struct world *world, struct truth_ticket *ticket, const struct tk_amounts *actual) {
         static const struct tk_entry what = {.model = "m"};
-        audit_version(world, ticket->key);
+        audit_versions(world, ticket);
         truth_set_drop(&world->truth.idle, ticket);
         ticket->posted_ms = world->now_ms;
         truth_post(&world->truth, ticket, actual);
@@ -237,61 +255,90 @@ void world_create(struct world *world, const struct tk_key *draft) {
 
 struct edit {
         struct world *world;
-        struct truth_key *key;
+        struct truth_subject *subject;
 };
 
-static void put_version(const struct truth_version *version, int64_t now_ms, struct tk_key *row) {
-        row->limits_nr = version->nr;
+static unsigned limits_of(const struct truth_version *version, struct tk_limit limits[TRUTH_LIMITS_MAX]) {
         for (unsigned i = 0; i < version->nr; i++)
-                row->limits[i] = version->limits[i].limit;
+                limits[i] = version->limits[i].limit;
+        return version->nr;
+}
+
+static void put_version(const struct truth_version *version, int64_t now_ms, struct tk_key *row) {
+        row->limits_nr = limits_of(version, row->limits);
         if (version->revoked)
                 row->revoked_ms = now_ms;
 }
 
 static enum tk_err edit_row(struct tk_key *row, void *ctx) {
         const struct edit *edit = ctx;
-        put_version(&edit->key->wanted, edit->world->now_ms, row);
+        put_version(&edit->subject->wanted, edit->world->now_ms, row);
         return TK_OK;
 }
 
-static void on_edited(void *ctx, enum tk_err err, const struct tk_key *row) {
-        struct edit *edit = ctx;
-        trace("    key %lld: edit answered %lld", edit->key->index, err, 0, 0);
+static void edited(struct edit *edit, enum tk_err err, const struct tk_key *row) {
+        trace("    subject %lld of kind %lld: edit answered %lld", edit->subject->index, edit->subject->kind,
+              err, 0);
         if (!edit->world->ending)
-                audit_edit(edit->world, edit->key, err, row);
+                audit_edit(edit->world, edit->subject, err, row);
         free(edit);
 }
 
-void world_edit(struct world *world, struct truth_key *key, const struct truth_version *wanted) {
-        struct edit *edit = must(calloc(1, sizeof *edit));
-        *edit = (struct edit){world, key};
-        MUST(!key->editing);
-        key->wanted = *wanted;
-        key->editing = key->edited = true;
-        key->wanted_landed = false;
-        struct tk_id org = tk_store_org(world->store);
-        if (wanted->revoked && !key->acted.revoked)
-                tk_keys_revoke(world_worker(world), org, key->id, world->now_ms, on_edited, edit);
-        else
-                tk_keys_update(world_worker(world), org, key->id, world->now_ms, edit_row, on_edited, edit);
+static void on_edited(void *ctx, enum tk_err err, const struct tk_key *row) {
+        edited(ctx, err, row);
 }
 
-void world_edit_outside(struct world *world, struct truth_key *key, const struct truth_version *wanted) {
+static void on_limits_put(void *ctx, enum tk_err err) {
+        edited(ctx, err, NULL);
+}
+
+void world_edit(struct world *world, struct truth_subject *subject, const struct truth_version *wanted) {
+        struct edit *edit = must(calloc(1, sizeof *edit));
+        struct tk_worker *worker = world_worker(world);
+        struct tk_limit limits[TRUTH_LIMITS_MAX];
+        *edit = (struct edit){world, subject};
+        MUST(!subject->editing);
+        subject->wanted = *wanted;
+        subject->editing = true;
+        subject->wanted_landed = false;
+        if (subject->kind != TK_SUBJECT_KEY) {
+                unsigned nr = limits_of(wanted, limits);
+                tk_limits_put(worker, subject->id, limits, nr, on_limits_put, edit);
+                return;
+        }
+        struct tk_id org = subject->parents[0]->id;
+        if (wanted->revoked && !subject->acted.revoked)
+                tk_keys_revoke(worker, org, subject->id, world->now_ms, on_edited, edit);
+        else
+                tk_keys_update(worker, org, subject->id, world->now_ms, edit_row, on_edited, edit);
+}
+
+static enum tk_err put_outside(struct world *world, const struct truth_subject *subject) {
+        struct tk_limit limits[TRUTH_LIMITS_MAX];
         struct tk_key row;
-        MUST(!key->editing);
-        key->wanted = *wanted;
-        key->edited = key->torn = true;
+        if (subject->kind != TK_SUBJECT_KEY)
+                return tk_store_limits_put(world->store, subject->id, limits,
+                                           limits_of(&subject->wanted, limits));
+        enum tk_err err = tk_store_key_get(world->store, subject->id, &row);
+        if (err)
+                return err;
+        put_version(&subject->wanted, world->now_ms, &row);
+        return tk_store_key_update(world->store, &row);
+}
+
+void world_edit_outside(struct world *world, struct truth_subject *subject,
+                        const struct truth_version *wanted) {
+        MUST(!subject->editing);
+        subject->wanted = *wanted;
         faulty_off();
         enum tk_err err = tk_store_begin(world->store);
         if (!err)
-                err = tk_store_key_get(world->store, key->id, &row);
-        put_version(wanted, world->now_ms, &row);
-        if (!err)
-                err = tk_store_key_update(world->store, &row);
+                err = put_outside(world, subject);
         if (!err)
                 err = tk_store_commit(world->store);
         faulty_on();
         MUST(err == TK_OK);
+        subject->torn = true;
 }
 
 struct barrier {
@@ -492,8 +539,8 @@ void world_resolve(struct world *world) {
         faulty_on();
         MUST(err == TK_OK);
         free(leases.at);
-        for (size_t i = 0; i < world->truth.keys_nr; i++)
-                world->truth.keys[i]->doubts_nr = 0;
+        for (size_t i = 0; i < world->truth.subjects_nr; i++)
+                world->truth.subjects[i]->doubts_nr = 0;
         start(world);
 }
 
@@ -504,6 +551,7 @@ void world_open(struct world *world, uint64_t seed, int64_t now_ms) {
         const struct faulty_watch watch = {.ctx = world,
                                            .entry = on_entry,
                                            .key = on_key,
+                                           .limits = on_limits,
                                            .marked = on_marked,
                                            .undone = on_undone,
                                            .landed = on_landed,

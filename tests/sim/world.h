@@ -34,6 +34,7 @@ struct world {
         bool ending;           /* the process ends: tickets are ended as soon as they can be */
         struct auditor *auditor;
         unsigned crashes, restarts;
+        uint64_t answers[TK_HOLD_NO_STORE + 1];
 };
 
 void world_open(struct world *world, uint64_t seed, int64_t now_ms);
@@ -47,17 +48,18 @@ void world_clock(struct world *world, int64_t now_ms);
 /* ---- what a loop does: each may be answered at once or by mail ---- */
 
 /* A snapshot of the key as the process has it, or NULL when the store failed it or the key is revoked. */
-struct tk_snapshot *world_identify(struct world *world, struct truth_key *key);
-void world_hold(struct world *world, struct truth_key *key, const struct tk_amounts *least,
+struct tk_snapshot *world_identify(struct world *world, struct truth_subject *key);
+void world_hold(struct world *world, struct truth_subject *key, const struct tk_amounts *least,
                 const struct tk_amounts *most);
 void world_extend(struct world *world, struct truth_ticket *ticket, const struct tk_amounts *least,
                   const struct tk_amounts *most);
 void world_post(struct world *world, struct truth_ticket *ticket, const struct tk_amounts *actual);
 void world_void(struct world *world, struct truth_ticket *ticket);
 void world_create(struct world *world, const struct tk_key *draft);
-void world_edit(struct world *world, struct truth_key *key, const struct truth_version *wanted);
+void world_edit(struct world *world, struct truth_subject *subject, const struct truth_version *wanted);
 /* The same by another process on the same file. */
-void world_edit_outside(struct world *world, struct truth_key *key, const struct truth_version *wanted);
+void world_edit_outside(struct world *world, struct truth_subject *subject,
+                        const struct truth_version *wanted);
 void world_barrier(struct world *world);
 
 /* ---- what runs by itself ---- */
