@@ -1,43 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The key commands on the store itself, so that the first key can be made before any server runs. A running
- * server on the same file hears of each change through the store's change log. Another writer may hold the
- * file for a moment: BUSY is tried again for a few seconds.
+ * The key commands on the store itself, so that the first key can be made before any server runs.
  */
 #include "cli/backend.h"
 
+#include "cli/local.h"
 #include "cli/output.h"
-#include "cli/settings.h"
-#include "rt/clock.h"
-#include "rt/log.h"
-#include "rt/rand.h"
 #include "service/keymint.h"
-#include "store/store.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
-#define BUSY_MS       5000
-#define BUSY_PAUSE_MS 20
-#define WEEK_HOURS    168
+#define WEEK_HOURS 168
 
 struct store_backend {
         struct tk_backend head;
-        struct tk_config *config;
-        struct tk_store *store;
-        struct tk_reader *reader;
-        int64_t now_ms;
+        struct tk_local local;
 };
 
 static enum tk_err explain(struct store_backend *b, enum tk_err err, const char *id) {
         if (err == TK_E_NOT_FOUND && id)
                 snprintf(b->head.why, sizeof b->head.why, "there is no active key %s", id);
         else
-                snprintf(b->head.why, sizeof b->head.why, "%s: %s", b->config->store, tk_err_text(err));
+                snprintf(b->head.why, sizeof b->head.why, "%s: %s", b->local.config->store, tk_err_text(err));
         return err;
 }
 
@@ -53,7 +39,7 @@ static enum tk_err add_total(struct store_backend *b, const struct tk_key *key, 
                              int64_t from_hour, int64_t to_hour, struct tk_key_view *view) {
         struct tk_amounts sum = {{0}};
         for (int m = 0; m < TK_METER_NR; m++) {
-                enum tk_err err = tk_reader_usage_sum(b->reader, key->id, (enum tk_meter)m, from_hour,
+                enum tk_err err = tk_reader_usage_sum(b->local.reader, key->id, (enum tk_meter)m, from_hour,
                                                       to_hour, &sum.of[m]);
                 if (err != TK_OK)
                         return err;
@@ -73,14 +59,14 @@ static enum tk_err add_total(struct store_backend *b, const struct tk_key *key, 
 static enum tk_err add_window(struct store_backend *b, const struct tk_key *key, const char *name,
                               enum tk_window_kind kind, struct tk_key_view *view) {
         struct tk_window_spec spec = {.kind = kind};
-        int64_t number = tk_window_number(spec, tk_floor_div(b->now_ms, 1000));
+        int64_t number = tk_window_number(spec, tk_floor_div(b->local.now_ms, 1000));
         int64_t from = tk_window_start_s(spec, number), to = tk_window_end_s(spec, number);
         return add_total(b, key, name, from == INT64_MIN ? from : tk_floor_div(from, TK_HOUR_S),
                          to == INT64_MAX ? to : tk_floor_div(to, TK_HOUR_S), view);
 }
 
 static enum tk_err fill_view(struct store_backend *b, const struct tk_key *key, struct tk_key_view *view) {
-        int64_t hour = tk_floor_div(b->now_ms, TK_HOUR_S * 1000);
+        int64_t hour = tk_floor_div(b->local.now_ms, TK_HOUR_S * 1000);
         const struct tk_limit *usd = tk_key_limit_get(key, TK_METER_USD, key->period);
         const struct tk_limit *diem = tk_key_limit_get(key, TK_METER_DIEM, key->period);
         memset(view, 0, sizeof *view);
@@ -171,21 +157,6 @@ static enum tk_err apply(struct tk_key *key, const struct tk_key_change *change)
 
 /* ---- writing ---- */
 
-static enum tk_err begin(struct store_backend *b) {
-        int64_t until = tk_clock_mono_ms() + BUSY_MS;
-        enum tk_err err;
-        while ((err = tk_store_begin(b->store)) == TK_E_BUSY && tk_clock_mono_ms() < until)
-                nanosleep(&(struct timespec){.tv_nsec = BUSY_PAUSE_MS * 1000000L}, NULL);
-        return err;
-}
-
-static enum tk_err finish(struct store_backend *b, enum tk_err err) {
-        if (err == TK_OK)
-                return tk_store_commit(b->store);
-        tk_store_rollback(b->store);
-        return err;
-}
-
 static enum tk_err store_create(struct tk_backend *backend, enum tk_key_kind kind,
                                 const struct tk_key_change *change, char id[TK_ID_TEXT_LEN + 1],
                                 struct tk_key_text *secret) {
@@ -193,20 +164,20 @@ static enum tk_err store_create(struct tk_backend *backend, enum tk_key_kind kin
         struct tk_key draft = {
                 .kind = kind,
                 .period = TK_WINDOW_DAY, /* the documented default */
-                .org = tk_store_org(b->store),
-                .workspace = tk_store_workspace(b->store),
+                .org = tk_store_org(b->local.store),
+                .workspace = tk_store_workspace(b->local.store),
         };
         struct tk_key key;
         char prefix[TK_KEY_PREFIX_MAX + 1];
         enum tk_err err = apply(&draft, change);
-        bool ok = tk_key_mint_prefix(b->config->key_prefix, kind, prefix);
+        bool ok = tk_key_mint_prefix(b->local.config->key_prefix, kind, prefix);
         MUST(ok); /* the configuration was checked */
         if (err == TK_OK)
-                err = begin(b);
+                err = tk_local_begin(&b->local);
         if (err != TK_OK)
                 return explain(b, err, NULL);
-        tk_key_mint(&draft, prefix, b->now_ms, &key, secret);
-        err = finish(b, tk_store_key_insert(b->store, &key));
+        tk_key_mint(&draft, prefix, b->local.now_ms, &key, secret);
+        err = tk_local_finish(&b->local, tk_store_key_insert(b->local.store, &key));
         if (err != TK_OK) {
                 tk_key_text_wipe(secret);
                 return explain(b, err, NULL);
@@ -215,33 +186,26 @@ static enum tk_err store_create(struct tk_backend *backend, enum tk_key_kind kin
         return TK_OK;
 }
 
-/* The key of that id inside an open batch, if it is ours and not revoked. */
-static enum tk_err take_key(struct store_backend *b, const char *text, struct tk_key *key) {
+static enum tk_err take_key(struct store_backend *b, const char *text, bool active, struct tk_key *key) {
         struct tk_id id;
-        if (!tk_id_parse(tk_str_of(text), &id))
-                return TK_E_NOT_FOUND;
-        enum tk_err err = tk_store_key_get(b->store, id, key);
-        if (err == TK_OK && (!tk_id_eq(key->org, tk_store_org(b->store)) || key->revoked_ms))
-                return TK_E_NOT_FOUND;
-        return err;
+        return tk_id_parse(tk_str_of(text), &id) ? tk_local_key_get(&b->local, id, active, key)
+                                                 : TK_E_NOT_FOUND;
 }
 
 static enum tk_err store_edit(struct tk_backend *backend, const char *id, const struct tk_key_change *change,
                               struct tk_key_view *out) {
         struct store_backend *b = (struct store_backend *)backend;
         struct tk_key key;
-        enum tk_err err = begin(b);
+        enum tk_err err = tk_local_begin(&b->local);
         if (err != TK_OK)
                 return explain(b, err, NULL);
-        err = take_key(b, id, &key);
-        if (err == TK_OK && !tk_key_is_active(&key, b->now_ms))
-                err = TK_E_NOT_FOUND; /* an expired key stays so: making it long-lived again would revive it
-                                       */
+        /* Active: an expired key stays so, making it long-lived again would revive it. */
+        err = take_key(b, id, true, &key);
         if (err == TK_OK)
                 err = apply(&key, change);
         if (err == TK_OK)
-                err = tk_store_key_update(b->store, &key);
-        err = finish(b, err);
+                err = tk_store_key_update(b->local.store, &key);
+        err = tk_local_finish(&b->local, err);
         if (err == TK_OK)
                 err = fill_view(b, &key, out);
         return err == TK_OK ? TK_OK : explain(b, err, id);
@@ -250,15 +214,15 @@ static enum tk_err store_edit(struct tk_backend *backend, const char *id, const 
 static enum tk_err store_revoke(struct tk_backend *backend, const char *id) {
         struct store_backend *b = (struct store_backend *)backend;
         struct tk_key key;
-        enum tk_err err = begin(b);
+        enum tk_err err = tk_local_begin(&b->local);
         if (err != TK_OK)
                 return explain(b, err, NULL);
-        err = take_key(b, id, &key);
+        err = take_key(b, id, false, &key);
         if (err == TK_OK) {
-                key.revoked_ms = b->now_ms;
-                err = tk_store_key_update(b->store, &key);
+                key.revoked_ms = b->local.now_ms;
+                err = tk_store_key_update(b->local.store, &key);
         }
-        err = finish(b, err);
+        err = tk_local_finish(&b->local, err);
         return err == TK_OK ? TK_OK : explain(b, err, id);
 }
 
@@ -283,7 +247,7 @@ static bool list_one(const struct tk_key *key, void *ctx) {
 static enum tk_err store_list(struct tk_backend *backend, tk_view_each_f *each, void *ctx) {
         struct store_backend *b = (struct store_backend *)backend;
         struct listing l = {b, each, ctx, TK_OK};
-        enum tk_err err = tk_reader_key_list(b->reader, tk_store_org(b->store), b->now_ms,
+        enum tk_err err = tk_reader_key_list(b->local.reader, tk_store_org(b->local.store), b->local.now_ms,
                                              (struct tk_id){{0}}, INT32_MAX, list_one, &l);
         if (err == TK_OK)
                 err = l.err;
@@ -296,9 +260,9 @@ static enum tk_err store_get(struct tk_backend *backend, const char *text, struc
         struct tk_id id;
         enum tk_err err = tk_id_parse(tk_str_of(text), &id) ? TK_OK : TK_E_NOT_FOUND;
         if (err == TK_OK)
-                err = tk_reader_key_by_id(b->reader, id, &key);
+                err = tk_reader_key_by_id(b->local.reader, id, &key);
         if (err == TK_OK &&
-            (!tk_id_eq(key.org, tk_store_org(b->store)) || !tk_key_is_active(&key, b->now_ms)))
+            (!tk_id_eq(key.org, tk_store_org(b->local.store)) || !tk_key_is_active(&key, b->local.now_ms)))
                 err = TK_E_NOT_FOUND;
         if (err == TK_OK)
                 err = fill_view(b, &key, out);
@@ -338,8 +302,8 @@ static enum tk_err store_calls(struct tk_backend *backend, const char *text, uns
                 return explain(b, TK_E_NOT_FOUND, text);
         if (limit == 0)
                 return TK_OK;
-        enum tk_err err =
-                tk_reader_entry_list(b->reader, tk_store_org(b->store), subject, limit, call_one, &c);
+        enum tk_err err = tk_reader_entry_list(b->local.reader, tk_store_org(b->local.store), subject, limit,
+                                               call_one, &c);
         return err == TK_OK ? TK_OK : explain(b, err, NULL);
 }
 
@@ -347,11 +311,7 @@ static enum tk_err store_calls(struct tk_backend *backend, const char *text, uns
 
 static void store_close(struct tk_backend *backend) {
         struct store_backend *b = (struct store_backend *)backend;
-        if (b->reader)
-                tk_reader_close(&b->reader);
-        if (b->store)
-                tk_store_close(&b->store);
-        tk_config_free(&b->config);
+        tk_local_close(&b->local);
         free(b);
 }
 
@@ -365,51 +325,15 @@ static const struct tk_backend_ops ops = {
         .close = store_close,
 };
 
-/* Only the creation of a key may bring a store into being: a list from a mistyped path is no empty list. */
-static bool may_open(const struct tk_cmd_line *line, const char *url) {
-        if (strcmp(url, "memory:") == 0) {
-                tk_fail("the store is memory:, which lives and dies with its server; use --url to reach that "
-                        "server");
-                return false;
-        }
-        const char *path = strchr(url, ':');
-        if (line->cmd->run == tk_cmd_key_create || !path || access(path + 1, F_OK) == 0)
-                return true;
-        tk_fail("%s: %s; 'tollkey serve' and 'tollkey key create' make a new store", url, strerror(errno));
-        return false;
-}
-
-static bool open_all(struct store_backend *b, const struct tk_cmd_line *line) {
-        char why[1024] = "";
-        b->config = tk_settings_load(line);
-        if (!b->config || !may_open(line, b->config->store))
-                return false;
-        if (tk_rand_init() != TK_OK) {
-                tk_fail("the system has no random numbers");
-                return false;
-        }
-        enum tk_err err = tk_store_open(b->config->store, &b->store, why, sizeof why);
-        if (err == TK_OK) {
-                err = tk_reader_open(b->store, &b->reader);
-                if (err != TK_OK)
-                        snprintf(why, sizeof why, "%s: %s", b->config->store, tk_err_text(err));
-        }
-        if (err != TK_OK)
-                tk_fail("%s", why);
-        return err == TK_OK;
-}
-
 struct tk_backend *tk_backend_store_open(const struct tk_cmd_line *line, int *code) {
         *code = TK_EXIT_FAILED;
-        tk_log_level(TK_WARN); /* the life of the store is no news to somebody who lists keys */
         struct store_backend *b = calloc(1, sizeof *b);
         if (!b) {
                 tk_fail("out of memory");
                 return NULL;
         }
         b->head.ops = &ops;
-        b->now_ms = tk_clock_now_ms();
-        if (open_all(b, line))
+        if (tk_local_open(line, line->cmd->run == tk_cmd_key_create, &b->local))
                 return &b->head;
         store_close(&b->head);
         return NULL;

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/local.h"
+
+#include "cli/output.h"
+#include "rt/clock.h"
+#include "rt/log.h"
+#include "rt/rand.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define BUSY_MS       5000
+#define BUSY_PAUSE_MS 20
+
+static bool may_open(const char *url, bool may_create) {
+        if (strcmp(url, "memory:") == 0) {
+                tk_fail("the store is memory:, which lives and dies with its server; use --url to reach that "
+                        "server");
+                return false;
+        }
+        const char *path = strchr(url, ':');
+        if (may_create || !path || access(path + 1, F_OK) == 0)
+                return true;
+        tk_fail("%s: %s; 'tollkey serve' and 'tollkey key create' make a new store", url, strerror(errno));
+        return false;
+}
+
+bool tk_local_open(const struct tk_cmd_line *line, bool may_create, struct tk_local *out) {
+        char why[1024] = "";
+        *out = (struct tk_local){.now_ms = tk_clock_now_ms()};
+        tk_log_level(TK_WARN); /* the life of the store is no news to somebody who lists keys */
+        out->config = tk_settings_load(line);
+        if (!out->config || !may_open(out->config->store, may_create))
+                return false;
+        if (tk_rand_init() != TK_OK) {
+                tk_fail("the system has no random numbers");
+                return false;
+        }
+        enum tk_err err = tk_store_open(out->config->store, &out->store, why, sizeof why);
+        if (err == TK_OK) {
+                err = tk_reader_open(out->store, &out->reader);
+                if (err != TK_OK)
+                        snprintf(why, sizeof why, "%s: %s", out->config->store, tk_err_text(err));
+        }
+        if (err != TK_OK)
+                tk_fail("%s", why);
+        return err == TK_OK;
+}
+
+void tk_local_close(struct tk_local *local) {
+        if (local->reader)
+                tk_reader_close(&local->reader);
+        if (local->store)
+                tk_store_close(&local->store);
+        tk_config_free(&local->config);
+}
+
+enum tk_err tk_local_begin(struct tk_local *local) {
+        int64_t until = tk_clock_mono_ms() + BUSY_MS;
+        enum tk_err err;
+        while ((err = tk_store_begin(local->store)) == TK_E_BUSY && tk_clock_mono_ms() < until)
+                nanosleep(&(struct timespec){.tv_nsec = BUSY_PAUSE_MS * 1000000L}, NULL);
+        return err;
+}
+
+enum tk_err tk_local_finish(struct tk_local *local, enum tk_err err) {
+        if (err == TK_OK)
+                return tk_store_commit(local->store);
+        tk_store_rollback(local->store);
+        return err;
+}
+
+enum tk_err tk_local_key_get(struct tk_local *local, struct tk_id id, bool active, struct tk_key *out) {
+        enum tk_err err = tk_store_key_get(local->store, id, out);
+        if (err == TK_OK && (!tk_id_eq(out->org, tk_store_org(local->store)) || out->revoked_ms))
+                return TK_E_NOT_FOUND;
+        if (err == TK_OK && active && !tk_key_is_active(out, local->now_ms))
+                return TK_E_NOT_FOUND;
+        return err;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * local: the store of the configuration, opened in this process, for the commands that work on it directly.
+ * A running server on the same file hears of each change through the store's change log. Another writer
+ * may hold the file for a moment: BUSY is tried again for a few seconds.
+ */
+#ifndef TK_CLI_LOCAL_H
+#define TK_CLI_LOCAL_H
+
+#include "cli/settings.h"
+#include "store/store.h"
+
+struct tk_local {
+        struct tk_config *config;
+        struct tk_store *store;
+        struct tk_reader *reader;
+        int64_t now_ms; /* one time for the whole command */
+};
+
+/* False after a message. Only may_create brings a store into being: a list from a mistyped path is no empty
+ * list. */
+TK_CHECKED bool tk_local_open(const struct tk_cmd_line *line, bool may_create, struct tk_local *out);
+void tk_local_close(struct tk_local *local); /* harmless after an open that failed */
+
+/* A batch: begin, ops, finish; finish commits when err is TK_OK, otherwise it undoes all and returns err. */
+TK_CHECKED enum tk_err tk_local_begin(struct tk_local *local);
+TK_CHECKED enum tk_err tk_local_finish(struct tk_local *local, enum tk_err err);
+
+/* The key of that id inside an open batch: NOT_FOUND when it is not ours, unknown, revoked or (active)
+ * expired. */
+TK_CHECKED enum tk_err tk_local_key_get(struct tk_local *local, struct tk_id id, bool active,
+                                        struct tk_key *out);
+
+#endif
