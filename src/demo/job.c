@@ -23,7 +23,8 @@ struct job {
         uint64_t produced; /* tokens of all choices */
         unsigned delay_ms;
         bool begun;
-        bool full; /* waits for the socket, not for the timer */
+        bool running; /* the truth counts it */
+        bool full;    /* waits for the socket, not for the timer */
 };
 
 /* Chunks and tokens that go out together. */
@@ -49,20 +50,35 @@ static void count(const struct job *job, const struct tk_demo_counts *more) {
         tk_demo_truth_add(job->site->truth, model, tk_str_of(job->ask.user), more);
 }
 
+static void enter(struct job *job) {
+        job->running = true;
+        tk_demo_truth_enter(job->site->truth, (struct tk_str){job->ask.model, job->ask.model_base},
+                            tk_str_of(job->ask.user));
+}
+
+/* Before the last byte: whoever has seen the end finds it no longer running. */
+static void leave(struct job *job) {
+        if (job->running)
+                tk_demo_truth_leave(job->site->truth, (struct tk_str){job->ask.model, job->ask.model_base},
+                                    tk_str_of(job->ask.user));
+        job->running = false;
+        tk_demo_ask_free(&job->ask);
+}
+
 static void on_gone(struct tk_call *call, void *ctx) {
         struct job *job = ctx;
         TK_UNUSED(call);
         MUST(job->magic == JOB_MAGIC);
         tk_timer_cancel(&job->timer);
         count(job, &(struct tk_demo_counts){.cancelled = 1, .cancelled_completion_tokens = job->produced});
-        tk_demo_ask_free(&job->ask);
+        leave(job);
 }
 
 /* ---- whole answers ---- */
 
 static void reply(struct job *job, int status, struct tk_str body) {
         struct tk_call *call = job->call;
-        tk_demo_ask_free(&job->ask);
+        leave(job);
         tk_call_reply(call, status, "application/json", body); /* The job is gone with the call. */
 }
 
@@ -94,7 +110,7 @@ static void reply_status(struct job *job) {
         tk_demo_problem_set(&problem, status, NULL, code,
                             "The demo upstream was asked to fail with status %d.", status);
         count(job, &(struct tk_demo_counts){.refused = 1});
-        tk_demo_ask_free(&job->ask);
+        leave(job);
         tk_demo_fail(call, &problem);
 }
 
@@ -106,7 +122,7 @@ static void break_off(struct job *job) {
                 tk_call_start(call, 200, "application/json");
                 tk_call_send(call, TK_STR("{\"id\":\"chatcmpl-"));
         }
-        tk_demo_ask_free(&job->ask);
+        leave(job);
         tk_call_end(call, false);
 }
 
@@ -160,7 +176,7 @@ static void finish(struct job *job, struct batch *batch) {
                 tk_demo_chunk_usage(&job->answer, job->produced, room(job, batch));
         tk_buf_text(room(job, batch), "data: [DONE]\n\n");
         flush(job, batch);
-        tk_demo_ask_free(&job->ask);
+        leave(job);
         tk_call_end(call, true);
 }
 
@@ -198,6 +214,7 @@ static void begin(struct job *job, struct batch *batch) {
                 reply_status(job);
                 return;
         }
+        enter(job);
         count(job, &(struct tk_demo_counts){.requests = 1, .prompt_tokens = job->ask.prompt_tokens});
         if (job->ask.kind == TK_DEMO_EMBEDDING) {
                 reply_whole(job);

@@ -38,6 +38,8 @@ static const struct {
         FIELD(cancelled_completion_tokens),
         FIELD(broken),
         FIELD(refused),
+        FIELD(running),
+        FIELD(most_at_once),
 #undef FIELD
 };
 #define FIELDS_NR (sizeof fields / sizeof *fields)
@@ -103,11 +105,58 @@ void tk_demo_truth_add(struct tk_demo_truth *truth, struct tk_str model, struct 
         tk_unlock(&truth->lock);
 }
 
+static void enter(struct tk_demo_counts *counts) {
+        if (++counts->running > counts->most_at_once)
+                counts->most_at_once = counts->running;
+}
+
+static void leave(struct tk_demo_counts *counts) {
+        if (counts->running > 0) /* a row that was made after a reset does not know of it */
+                counts->running--;
+}
+
+static void move(struct tk_demo_truth *truth, struct tk_str model, struct tk_str user,
+                 void (*step)(struct tk_demo_counts *counts)) {
+        tk_lock(&truth->lock);
+        step(&truth->total);
+        struct row *row = row_of(&truth->models, model);
+        if (row)
+                step(&row->counts);
+        row = row_of(&truth->users, user);
+        if (row)
+                step(&row->counts);
+        tk_unlock(&truth->lock);
+}
+
+void tk_demo_truth_enter(struct tk_demo_truth *truth, struct tk_str model, struct tk_str user) {
+        move(truth, model, user, enter);
+}
+
+void tk_demo_truth_leave(struct tk_demo_truth *truth, struct tk_str model, struct tk_str user) {
+        move(truth, model, user, leave);
+}
+
+static void clear(struct tk_demo_counts *counts) {
+        *counts = (struct tk_demo_counts){.running = counts->running, .most_at_once = counts->running};
+}
+
+/* Rows of what still runs stay: their ends are yet to be counted. */
+static void clear_table(struct table *table) {
+        unsigned kept = 0;
+        for (unsigned i = 0; i < table->nr; i++) {
+                if (table->rows[i].counts.running == 0)
+                        continue;
+                clear(&table->rows[i].counts);
+                table->rows[kept++] = table->rows[i];
+        }
+        table->nr = kept;
+}
+
 void tk_demo_truth_reset(struct tk_demo_truth *truth) {
         tk_lock(&truth->lock);
-        memset(&truth->total, 0, sizeof truth->total);
-        truth->models.nr = 0;
-        truth->users.nr = 0;
+        clear(&truth->total);
+        clear_table(&truth->models);
+        clear_table(&truth->users);
         tk_unlock(&truth->lock);
 }
 

@@ -408,7 +408,8 @@ def test_truth(demo, client):
         chat(client, model="gpt-9", user="ann")
     truth = json.loads(demo.request("GET", "/demo/truth")[2])
     assert truth["users"]["ann"] == {"requests": 2, "prompt_tokens": 12, "completion_tokens": 11, "cancelled": 0,
-                                     "cancelled_completion_tokens": 0, "broken": 0, "refused": 0}
+                                     "cancelled_completion_tokens": 0, "broken": 0, "refused": 0,
+                                     "running": 0, "most_at_once": 1}
     assert truth["users"]["bob"]["prompt_tokens"] == 2
     assert truth["models"]["demo-embed"]["requests"] == 1
     assert (truth["total"]["requests"], truth["total"]["refused"]) == (3, 1)

@@ -61,6 +61,33 @@ static void counts_add_up_per_model_and_user(void **state) {
         assert_null(truth);
 }
 
+static void what_runs_at_once_is_counted(void **state) {
+        TK_UNUSED(state);
+        struct tk_demo_truth *truth = tk_demo_truth_new();
+        tk_demo_truth_enter(truth, TK_STR("m"), TK_STR("ann"));
+        tk_demo_truth_enter(truth, TK_STR("m"), TK_STR("bob"));
+        tk_demo_truth_leave(truth, TK_STR("m"), TK_STR("ann"));
+        tk_demo_truth_enter(truth, TK_STR("m"), TK_STR("ann"));
+        json_t *root = load(truth);
+        assert_int_equal(at(root, "total", NULL, "running"), 2);
+        assert_int_equal(at(root, "total", NULL, "most_at_once"), 2);
+        assert_int_equal(at(root, "users", "ann", "most_at_once"), 1);
+        json_decref(root);
+        tk_demo_truth_leave(truth, TK_STR("m"), TK_STR("bob"));
+        tk_demo_truth_reset(truth); /* one still runs */
+        root = load(truth);
+        assert_int_equal(at(root, "total", NULL, "running"), 1);
+        assert_int_equal(at(root, "total", NULL, "most_at_once"), 1);
+        assert_int_equal(json_object_size(json_object_get(root, "users")), 1);
+        json_decref(root);
+        tk_demo_truth_leave(truth, TK_STR("m"), TK_STR("ann"));
+        root = load(truth);
+        assert_int_equal(at(root, "total", NULL, "running"), 0);
+        assert_int_equal(at(root, "users", "ann", "running"), 0);
+        json_decref(root);
+        tk_demo_truth_free(&truth);
+}
+
 static void too_many_users_share_a_row(void **state) {
         TK_UNUSED(state);
         struct tk_demo_truth *truth = tk_demo_truth_new();
@@ -105,6 +132,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 TEST(counts_add_up_per_model_and_user),
                 TEST(too_many_users_share_a_row),
+                TEST(what_runs_at_once_is_counted),
                 TEST(threads_lose_nothing),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
