@@ -7,10 +7,13 @@
 #include "api/inference.h"
 
 #include "api/call.h"
+#include "api/refusal.h"
 #include "proxy/relay.h"
 #include "rt/log.h"
 
 #include <stdio.h>
+
+#define REFUSAL_BYTES_MAX 512
 
 struct inference {
         struct tk_api_call c; /* a copy: the router's ends with the handler */
@@ -19,20 +22,28 @@ struct inference {
 
 /* ---- what the relay has to say ---- */
 
-static enum tk_problem_id problem_of_hold(enum tk_hold_answer answer, const struct tk_refusal *refusal) {
-        switch (answer) {
-        case TK_HOLD_NO_CAP:
-                return tk_problem_of_meter(refusal->meter);
-        case TK_HOLD_NO_RATE:
-                return TK_PROBLEM_RATE;
-        default:
-                return TK_PROBLEM_STORE;
-        }
+/* 429 says when it is worth trying again, where time alone can help; 402 is for somebody to pay. */
+static void add_retry(struct tk_api_call *c, enum tk_problem_id id, const struct tk_refusal *refusal) {
+        struct tk_problem problem = {.id = id};
+        int64_t after_s = tk_refusal_retry_s(refusal, c->now_ms);
+        char text[24];
+        if (tk_problem_status(&problem, c->dialect) != 429 || after_s == 0)
+                return;
+        int len = snprintf(text, sizeof text, "%lld", (long long)after_s);
+        tk_call_add_header(c->call, "retry-after", (struct tk_str){text, (size_t)len});
 }
 
 static void refused(void *ctx, enum tk_hold_answer answer, const struct tk_refusal *refusal) {
         struct inference *i = ctx;
-        tk_api_problem(&i->c, problem_of_hold(answer, refusal), NULL, NULL);
+        enum tk_problem_id id = tk_problem_of_refusal(answer, refusal);
+        char text[REFUSAL_BYTES_MAX];
+        struct tk_buf detail = TK_BUF_OVER(text);
+        bool by_limit = id != TK_PROBLEM_STORE;
+        if (by_limit) {
+                tk_refusal_say(refusal, &detail);
+                add_retry(&i->c, id, refusal);
+        }
+        tk_api_problem(&i->c, id, NULL, by_limit && tk_buf_ok(&detail) ? detail.at : NULL);
 }
 
 static enum tk_problem_id problem_of_failure(enum tk_relay_failure what) {
@@ -82,10 +93,14 @@ static void bare_status(void *ctx, int status) {
 static void in_band(void *ctx, enum tk_relay_failure what, const struct tk_refusal *refusal,
                     struct tk_buf *out) {
         struct tk_problem problem = {.id = problem_of_failure(what)};
+        char text[REFUSAL_BYTES_MAX];
+        struct tk_buf detail = TK_BUF_OVER(text);
         TK_UNUSED(ctx);
         if (what == TK_RELAY_CUT) {
                 problem.id = tk_problem_of_meter(refusal->meter);
-                problem.detail = "The answer was cut here.";
+                tk_buf_text(&detail, "The answer was cut here. ");
+                tk_refusal_say(refusal, &detail);
+                problem.detail = tk_buf_ok(&detail) ? detail.at : "The answer was cut here.";
         }
         tk_dialect(TK_DIALECT_OPENAI)->render(&problem, out);
 }

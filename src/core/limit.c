@@ -64,6 +64,25 @@ int64_t tk_limit_slide(int64_t before, int64_t now, int64_t into_ms, int64_t len
         return sum > INT64_MAX ? INT64_MAX : (int64_t)sum;
 }
 
+/* The first into_ms at which `amount`, weighed by the share of its window that is still covered, is <= most.
+ */
+static int64_t weighs(int64_t amount, int64_t most, int64_t length_ms) {
+        if (amount <= most)
+                return 0;
+        /* ceil(amount * rest / length) <= most, just as amount * rest <= most * length: most is whole. */
+        __extension__ unsigned __int128 rest =
+                (unsigned __int128)(uint64_t)most * (uint64_t)length_ms / (uint64_t)amount;
+        return length_ms - (int64_t)rest; /* most < amount, so rest < length */
+}
+
+int64_t tk_limit_slide_until(int64_t before, int64_t now, int64_t most, int64_t length_ms) {
+        MUST(before >= 0 && now >= 0 && most >= 0);
+        MUST(length_ms > 0 && length_ms <= INT64_MAX / 2);
+        if (now <= most)
+                return weighs(before, most - now, length_ms);
+        return length_ms + weighs(now, most, length_ms);
+}
+
 int64_t tk_limit_left(uint64_t cap, const struct tk_count *count) {
         MUST(count->posted >= 0);                                        /* (1) */
         MUST(count->held >= 0);                                          /* (1) */

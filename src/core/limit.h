@@ -50,6 +50,12 @@ bool tk_limit_ok(const struct tk_limit *limit);
  * beyond INT64_MAX.
  */
 int64_t tk_limit_slide(int64_t before, int64_t now, int64_t into_ms, int64_t length_ms);
+/*
+ * Milliseconds from the beginning of the running window until that estimate is at most `most` (>= 0), when
+ * nothing more is used: up to length_ms it is in this window, up to 2 x length_ms in the next. length_ms <=
+ * INT64_MAX / 2.
+ */
+int64_t tk_limit_slide_until(int64_t before, int64_t now, int64_t most, int64_t length_ms);
 /* What may still be held, within int64_t. */
 int64_t tk_limit_left(uint64_t cap, const struct tk_count *count);
 /* May `amount` (>= 0) be held on top? A zero amount may be held only while something is left. */

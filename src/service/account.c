@@ -214,20 +214,43 @@ void tk_account_take(struct tk_account *account, const struct tk_want *want) {
         tk_account_assert(account);
 }
 
+/* When `least` fits again, if nothing more is taken and all that is held is used in full. */
+static int64_t slid_s(const struct tk_counter *counter, const struct tk_slot *slot, int64_t least) {
+        const struct tk_slot *before = &counter->before;
+        int64_t cap = counter->limit.cap > INT64_MAX ? INT64_MAX : (int64_t)counter->limit.cap;
+        int64_t start_s = tk_window_start_s(counter->limit.window, slot->number);
+        int64_t length_ms = (tk_window_end_s(counter->limit.window, slot->number) - start_s) * 1000;
+        int64_t was = 0;
+        if (least == 0)
+                least = 1; /* nothing may be held only where something is left */
+        if (least > cap)
+                return INT64_MAX;
+        if (slot != before && before->valid && before->number == slot->number - 1)
+                was = add_capped(before->count.posted, before->count.held);
+        int64_t into_ms = tk_limit_slide_until(was, add_capped(slot->count.posted, slot->count.held),
+                                               cap - least, length_ms);
+        return start_s + (into_ms + 999) / 1000;
+}
+
 struct tk_refusal tk_account_refusal(const struct tk_account *account, unsigned index,
                                      const struct tk_want *want) {
         MUST(index < account->counters_nr);
         const struct tk_counter *counter = &account->counters[index];
         const struct tk_slot *slot = slot_get(counter, want->at_s);
         struct tk_count count = count_at(counter, slot, want->at_ms);
+        int64_t least = want->least.of[counter->limit.meter];
         return (struct tk_refusal){.meter = counter->limit.meter,
                                    .subject = account->id,
                                    .subject_kind = account->kind,
                                    .window = counter->limit.window,
+                                   .flags = counter->limit.flags,
                                    .cap = counter->limit.cap,
                                    .posted = count.posted,
                                    .held = count.held,
-                                   .turns_s = tk_window_end_s(counter->limit.window, slot->number)};
+                                   .least = least,
+                                   .turns_s = counter->limit.flags & TK_LIMIT_SLIDING
+                                                      ? slid_s(counter, slot, least)
+                                                      : tk_window_end_s(counter->limit.window, slot->number)};
 }
 
 void tk_account_settle(struct tk_account *account, int64_t at_s, const struct tk_amounts *held,

@@ -26,9 +26,13 @@ struct tk_refusal {
         enum tk_subject_kind subject_kind;
         enum tk_meter meter;
         struct tk_window_spec window;
+        unsigned flags; /* TK_LIMIT_* of the limit */
         uint64_t cap;
-        int64_t posted, held;
-        int64_t turns_s; /* when the window ends; INT64_MAX: never */
+        int64_t posted, held; /* of a rate: as it has slid */
+        int64_t least;        /* what was wanted at least */
+        /* When the window ends; of a rate, when the least fits if all that is held is used; INT64_MAX: never
+         */
+        int64_t turns_s;
 };
 
 /* Not called for an answer that was returned at once. On the worker's thread. */

@@ -248,12 +248,50 @@ static void a_rate_slides_from_one_window_into_the_next(void **state) {
         }
 }
 
+static void when_a_rate_has_room_again(void **state) {
+        static const struct {
+                const char *name;
+                int64_t before, now, most, length, until;
+        } rows[] = {
+                {"it has room already", 5, 5, 10, 1000, 0},
+                {"half of the window before has to go", 10, 0, 5, 1000, 500},
+                {"beside what is used now", 10, 3, 5, 1000, 800},
+                {"all of the window before has to go", 10, 5, 5, 1000, 1000},
+                {"a fraction counts as one", 10, 0, 9, 1000, 100},
+                {"only the next window has room", 10, 6, 5, 1000, 1000 + 167},
+                {"the whole of two windows", 0, 7, 0, 1000, 2000},
+                {"the largest", INT64_MAX, INT64_MAX, INT64_MAX, INT64_MAX / 2, INT64_MAX / 2},
+        };
+        struct xorshift x = {5};
+        (void)state;
+        for (size_t i = 0; i < COUNT(rows); i++) {
+                int64_t until =
+                        tk_limit_slide_until(rows[i].before, rows[i].now, rows[i].most, rows[i].length);
+                if (until != rows[i].until)
+                        WRONG("%s: %" PRId64, rows[i].name, until);
+        }
+        /* It is the first moment: room then, none a millisecond before. */
+        for (int i = 0; i < 20000; i++) {
+                int64_t before = xorshift_between(&x, 0, 50), now = xorshift_between(&x, 0, 50);
+                int64_t most = xorshift_between(&x, 0, 60), length = xorshift_between(&x, 1, 1000);
+                int64_t until = tk_limit_slide_until(before, now, most, length);
+                for (int64_t t = until > 0 ? until - 1 : 0; t <= until; t++) {
+                        int64_t used = t <= length ? tk_limit_slide(before, now, t, length)
+                                                   : tk_limit_slide(now, 0, t - length, length);
+                        if ((used <= most) != (t == until))
+                                WRONG("%d: %" PRId64 " used at %" PRId64 " of %" PRId64, i, used, t, until);
+                }
+        }
+}
+
 static void sliding_asserts(void **state) {
         (void)state;
         tk_must_fail = must_mock;
         expect_assert_failure(tk_limit_slide(-1, 0, 0, 1));
         expect_assert_failure(tk_limit_slide(0, 0, 2, 1));
         expect_assert_failure(tk_limit_slide(0, 0, 0, 0));
+        expect_assert_failure(tk_limit_slide_until(0, 0, -1, 1));
+        expect_assert_failure(tk_limit_slide_until(0, 0, 0, 0));
 }
 
 int main(void) {
@@ -263,7 +301,7 @@ int main(void) {
                 TEST(caps_are_written_exactly), TEST(text_and_back_is_the_same),
                 TEST(limits_that_are_sound),    TEST(what_is_left),
                 TEST(what_is_admitted),         TEST(negative_counts_are_a_bug),
-                TEST(a_cap_is_a_cap),
+                TEST(a_cap_is_a_cap),           TEST(when_a_rate_has_room_again),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
