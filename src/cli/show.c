@@ -10,10 +10,8 @@ static const struct {
         unsigned flag;
         const char *name;
 } flags[] = {
-        {TK_ENTRY_ESTIMATED, "estimated"},
-        {TK_ENTRY_GONE, "client_gone"},
-        {TK_ENTRY_CUT, "cut"},
-        {TK_ENTRY_BROKEN, "upstream_broken"},
+        {TK_ENTRY_ESTIMATED, "estimated"},    {TK_ENTRY_GONE, "client_gone"},  {TK_ENTRY_CUT, "cut"},
+        {TK_ENTRY_BROKEN, "upstream_broken"}, {TK_ENTRY_OBSERVED, "observed"},
 };
 #define FLAGS_NR (sizeof flags / sizeof *flags)
 

@@ -28,7 +28,8 @@ UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 SECRET = r"tk_(inf|adm)_[0-9A-Za-z]{43}_[0-9A-Za-z]{6}"
 NOWHERE = "01a2009a-a43c-756c-8855-2fc3b9c7e875"
 
-COMMANDS = ["serve", "key create", "key list", "key show", "key edit", "key revoke", "usage", "config check",
+COMMANDS = ["serve", "key create", "key list", "key show", "key edit", "key revoke", "limit list", "limit set",
+            "limit drop", "usage", "config check",
             "config template", "demo-upstream", "version"]
 
 
@@ -137,7 +138,7 @@ def test_help_names_every_command(bare, args):
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c != "demo-upstream"])
 def test_every_command_explains_itself(bare, command):
     words = command.split()
-    holes = ["x"] if command in ("key show", "key edit", "key revoke") else []
+    holes = ["x"] if command in ("key show", "key edit", "key revoke", "limit set", "limit drop") else []
     for args in (["help", *words], [*words, "--help"], ["--help", *words], [*words, *holes, "-h"]):
         out = bare(*args).stdout
         assert out.startswith("usage: tollkey " + command), args

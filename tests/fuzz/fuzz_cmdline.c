@@ -17,8 +17,8 @@ static void check(const struct tk_cmd_line *line) {
         MUST(line->cmd);
         MUST(line->cmd->run);
         MUST(!line->opt[TK_OPT_help]);
-        MUST(IMPLIES(strstr(line->cmd->sentence, "<id>"), line->hole));
-        MUST(IMPLIES(line->hole, strstr(line->cmd->sentence, "id")));
+        MUST(IMPLIES(strchr(line->cmd->sentence, '<'), line->hole));
+        MUST(IMPLIES(line->hole, strpbrk(line->cmd->sentence, "<[")));
         MUST(IMPLIES(line->rest_nr, strstr(line->cmd->sentence, "...")));
         MUST(IMPLIES(line->opt[TK_OPT_json], strstr(line->cmd->takes, "json")));
         MUST(IMPLIES(line->opt[TK_OPT_usd], strstr(line->cmd->takes, "usd")));

@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The commands around limits. They work on the store, beside a server that runs or not; it reads the
+ * change log and holds to the new limits within a second. What is used is what the store knows: posted calls.
+ */
+#include "cli/output.h"
+#include "cli/subject.h"
+#include "core/time.h"
+#include "wire/json_write.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define CAP_NANO_MAX (UINT64_C(9999999999) * 1000000000u) /* as for the caps of a key */
+#define JSON_MAX     (64u << 20)
+#define WINDOW_TEXT  32
+
+/* ---- options ---- */
+
+static bool read_meter(const char *text, enum tk_meter *out) {
+        char said[64];
+        if (tk_meter_parse(tk_str_of(text), out))
+                return true;
+        tk_misuse("--meter %s: expects usd, diem, vcu, requests or tokens",
+                  tk_printable(text, said, sizeof said));
+        return false;
+}
+
+static bool read_window(const char *text, struct tk_window_spec *out) {
+        char said[64];
+        if (tk_window_spec_parse(tk_str_of(text), out))
+                return true;
+        tk_misuse("--window %s: expects second, minute, hour, day, week, month, lifetime, flight or, in "
+                  "quotes, \"every N days\" with N from 1 to 65535",
+                  tk_printable(text, said, sizeof said));
+        return false;
+}
+
+static bool read_cap(const char *text, enum tk_meter meter, uint64_t *out) {
+        bool money = tk_meter_is_money(meter);
+        char said[64];
+        if (tk_cap_parse(meter, tk_str_of(text), out) == TK_OK && (!money || *out <= CAP_NANO_MAX))
+                return true;
+        tk_misuse(money ? "--cap %s: expects an amount from 0 to 9999999999, e.g. 5 or 0.25"
+                        : "--cap %s: expects a whole number, e.g. 60 or 100000",
+                  tk_printable(text, said, sizeof said));
+        return false;
+}
+
+/* A rate slides unless it is told not to; money and longer windows cannot. */
+static bool read_sliding(const struct tk_cmd_line *line, struct tk_limit *limit) {
+        struct tk_limit sliding = *limit;
+        sliding.flags |= TK_LIMIT_SLIDING;
+        bool can = tk_limit_ok(&sliding), asked = line->opt[TK_OPT_sliding] != NULL;
+        if (asked && line->opt[TK_OPT_fixed])
+                tk_misuse("--sliding and --fixed do not go together");
+        else if (asked && tk_meter_is_money(limit->meter))
+                tk_misuse(
+                        "--sliding is for requests and tokens: money is counted exactly, from the beginning "
+                        "of its window");
+        else if (asked && !can)
+                tk_misuse("--sliding is for windows of a second to a week");
+        else {
+                if (can && !line->opt[TK_OPT_fixed])
+                        *limit = sliding;
+                return true;
+        }
+        return false;
+}
+
+/* False after a message. */
+static bool read_limit(const struct tk_cmd_line *line, struct tk_limit *out) {
+        *out = (struct tk_limit){.flags = 0};
+        if (!read_meter(line->opt[TK_OPT_meter], &out->meter) ||
+            !read_window(line->opt[TK_OPT_window], &out->window))
+                return false;
+        if (!line->opt[TK_OPT_cap]) /* enough for one that is dropped */
+                return true;
+        if (!read_cap(line->opt[TK_OPT_cap], out->meter, &out->cap) || !read_sliding(line, out))
+                return false;
+        if (line->opt[TK_OPT_observe])
+                out->flags |= TK_LIMIT_OBSERVE;
+        return true;
+}
+
+/* ---- showing ---- */
+
+static const char *window_text(struct tk_window_spec window, char out[WINDOW_TEXT]) {
+        if (window.kind == TK_WINDOW_EVERY_N_DAYS)
+                snprintf(out, WINDOW_TEXT, "every %u days", (unsigned)window.days);
+        else
+                tk_str_copy(tk_str_of(tk_window_kind_name(window.kind)), out, WINDOW_TEXT);
+        return out;
+}
+
+struct view {
+        const struct tk_subject *subject;
+        const struct tk_limit *limit;
+        char window[WINDOW_TEXT];
+        char cap[TK_CAP_TEXT_MAX], used[TK_CAP_TEXT_MAX], left[TK_CAP_TEXT_MAX]; /* "": not known here */
+        char turns[TK_TIME_TEXT_LEN + 1];                                        /* "": never */
+};
+
+static enum tk_err fill_view(struct tk_local *local, const struct tk_subject *subject,
+                             const struct tk_limit *limit, struct view *out) {
+        int64_t now_s = tk_floor_div(local->now_ms, 1000), used;
+        int64_t turns_s = tk_window_end_s(limit->window, tk_window_number(limit->window, now_s));
+        *out = (struct view){.subject = subject, .limit = limit};
+        window_text(limit->window, out->window);
+        tk_cap_text(limit->meter, limit->cap, out->cap);
+        if (turns_s != INT64_MAX)
+                tk_time_text(turns_s * 1000, out->turns);
+        enum tk_err err = tk_subject_used(local, subject, limit, &used);
+        if (err == TK_E_NOT_FOUND)
+                return TK_OK;
+        if (err != TK_OK)
+                return err;
+        tk_cap_text(limit->meter, (uint64_t)used, out->used);
+        tk_cap_text(limit->meter, limit->cap > (uint64_t)used ? limit->cap - (uint64_t)used : 0, out->left);
+        return TK_OK;
+}
+
+/* Money as text, so that no reader rounds it; a count as a number. */
+static void put_amount(struct tk_jw *w, const struct view *view, const char *name, const char *text) {
+        tk_jw_key(w, name);
+        if (!text[0])
+                tk_jw_null(w);
+        else if (tk_meter_is_money(view->limit->meter))
+                tk_jw_text(w, text);
+        else
+                tk_jw_raw(w, tk_str_of(text));
+}
+
+static void put_text(struct tk_jw *w, const char *name, const char *text) {
+        tk_jw_key(w, name);
+        tk_jw_text(w, text[0] ? text : NULL);
+}
+
+static void put_flag(struct tk_jw *w, const char *name, unsigned flags, unsigned flag) {
+        tk_jw_key(w, name);
+        tk_jw_bool(w, flags & flag);
+}
+
+static void show_json(struct tk_jw *w, const struct view *view) {
+        tk_jw_object(w);
+        put_text(w, "subject", view->subject->name);
+        put_text(w, "meter", tk_meter_name(view->limit->meter));
+        put_text(w, "window", view->window);
+        put_amount(w, view, "cap", view->cap);
+        put_flag(w, "sliding", view->limit->flags, TK_LIMIT_SLIDING);
+        put_flag(w, "observe", view->limit->flags, TK_LIMIT_OBSERVE);
+        put_amount(w, view, "used", view->used);
+        put_amount(w, view, "left", view->left);
+        put_text(w, "turns_at", view->turns);
+        tk_jw_end(w);
+}
+
+static void show_heading(struct tk_table *table) {
+        static const char *const heading[] = {"SUBJECT", "METER", "WINDOW",   "CAP",
+                                              "USED",    "LEFT",  "TURNS AT", "NOTES"};
+        table->columns = sizeof heading / sizeof *heading;
+        for (size_t i = 0; i < table->columns; i++)
+                tk_table_cell(table, heading[i]);
+}
+
+static void show_row(struct tk_table *table, const struct view *view) {
+        static const char *const notes[] = {NULL, "sliding", "observe", "sliding, observe"};
+        tk_table_cell(table, view->subject->name);
+        tk_table_cell(table, tk_meter_name(view->limit->meter));
+        tk_table_cell(table, view->window);
+        tk_table_cell(table, view->cap);
+        tk_table_cell(table, view->used);
+        tk_table_cell(table, view->left);
+        tk_table_cell(table, view->turns);
+        tk_table_cell(table, notes[view->limit->flags & TK_LIMIT_FLAGS]);
+}
+
+static int fail_at(const struct tk_local *local, enum tk_err err, const struct tk_subject *subject) {
+        if (err == TK_E_NOT_FOUND && subject->kind == TK_SUBJECT_KEY)
+                return tk_fail("there is no active key %s", subject->name);
+        return tk_fail("%s: %s", local->config->store, tk_err_text(err));
+}
+
+/* ---- list ---- */
+
+struct listing {
+        struct tk_local *local;
+        struct tk_jw *w; /* NULL: into the table */
+        struct tk_table *table;
+        enum tk_err err;
+};
+
+static void list_limits(struct listing *l, const struct tk_subject *subject) {
+        struct tk_limits limits;
+        struct view view;
+        l->err = tk_subject_limits_get(l->local, subject, &limits);
+        for (unsigned i = 0; l->err == TK_OK && i < limits.nr; i++) {
+                l->err = fill_view(l->local, subject, &limits.at[i], &view);
+                if (l->err != TK_OK)
+                        continue;
+                if (l->w)
+                        show_json(l->w, &view);
+                else
+                        show_row(l->table, &view);
+        }
+}
+
+static bool list_key(const struct tk_key *key, void *ctx) {
+        struct listing *l = ctx;
+        struct tk_subject subject = tk_subject_of_key(key);
+        list_limits(l, &subject);
+        if (l->err == TK_E_NOT_FOUND) /* revoked since the list began */
+                l->err = TK_OK;
+        return l->err == TK_OK;
+}
+
+/* From the top: organisation, workspace, then the active keys, newest first. */
+static void list_all(struct listing *l) {
+        static const char *const words[] = {"org", "workspace"};
+        struct tk_subject subject;
+        for (size_t i = 0; l->err == TK_OK && i < sizeof words / sizeof *words; i++) {
+                bool known = tk_subject_parse(l->local, words[i], &subject);
+                MUST(known);
+                list_limits(l, &subject);
+        }
+        if (l->err != TK_OK)
+                return;
+        enum tk_err err = tk_reader_key_list(l->local->reader, tk_store_org(l->local->store),
+                                             l->local->now_ms, (struct tk_id){{0}}, INT32_MAX, list_key, l);
+        if (l->err == TK_OK)
+                l->err = err;
+}
+
+int tk_cmd_limit_list(const struct tk_cmd_line *line) {
+        struct tk_buf buf = TK_BUF(JSON_MAX);
+        struct tk_table table = {0};
+        struct tk_jw w = tk_jw_begin(&buf);
+        struct tk_local local;
+        struct tk_subject subject = {.kind = TK_SUBJECT_ORG};
+        struct listing l = {&local, line->opt[TK_OPT_json] ? &w : NULL, &table, TK_OK};
+        int code = TK_EXIT_FAILED;
+        if (!tk_local_open(line, false, &local)) {
+                tk_local_close(&local);
+                return code;
+        }
+        show_heading(&table);
+        tk_jw_object(&w);
+        tk_jw_key(&w, "limits");
+        tk_jw_array(&w);
+        bool known = !line->hole || tk_subject_parse(&local, line->hole, &subject);
+        if (known && line->hole)
+                list_limits(&l, &subject);
+        else if (known)
+                list_all(&l);
+        tk_jw_end(&w);
+        tk_jw_end(&w);
+        if (!known)
+                code = TK_EXIT_USAGE;
+        else if (l.err != TK_OK)
+                code = fail_at(&local, l.err, &subject);
+        else if (l.w)
+                code = tk_print_buf(&buf);
+        else
+                code = tk_table_print(&table);
+        tk_table_free(&table);
+        tk_buf_free(&buf);
+        tk_local_close(&local);
+        return code;
+}
+
+/* ---- set, drop ---- */
+
+static enum tk_err set_one(struct tk_limits *limits, void *ctx) {
+        const struct tk_limit *limit = ctx;
+        unsigned i = tk_limits_find(limits, limit->meter, limit->window);
+        if (i == TK_KEY_LIMITS_MAX)
+                return TK_E_TOO_BIG;
+        if (i == limits->nr)
+                limits->nr++;
+        limits->at[i] = *limit;
+        return TK_OK;
+}
+
+/* CONFLICT: there is none, so that it is not mistaken for a key that is not there. */
+static enum tk_err drop_one(struct tk_limits *limits, void *ctx) {
+        const struct tk_limit *limit = ctx;
+        unsigned i = tk_limits_find(limits, limit->meter, limit->window);
+        if (i == limits->nr)
+                return TK_E_CONFLICT;
+        limits->nr--;
+        memmove(&limits->at[i], &limits->at[i + 1], (limits->nr - i) * sizeof limits->at[0]);
+        return TK_OK;
+}
+
+static int print_set(const struct tk_cmd_line *line, struct tk_local *local, const struct tk_subject *subject,
+                     const struct tk_limit *limit) {
+        struct tk_buf buf = TK_BUF(65536);
+        struct tk_table table = {0};
+        struct tk_jw w = tk_jw_begin(&buf);
+        struct view view;
+        enum tk_err err = fill_view(local, subject, limit, &view);
+        if (err != TK_OK)
+                return fail_at(local, err, subject);
+        if (line->opt[TK_OPT_json]) {
+                show_json(&w, &view);
+                return tk_print_buf(&buf);
+        }
+        show_heading(&table);
+        show_row(&table, &view);
+        return tk_table_print(&table);
+}
+
+static int print_dropped(const struct tk_cmd_line *line, const struct tk_subject *subject,
+                         const struct tk_limit *limit) {
+        char window[WINDOW_TEXT];
+        printf(line->opt[TK_OPT_json]
+                       ? "{\"subject\":\"%s\",\"meter\":\"%s\",\"window\":\"%s\",\"dropped\":true}\n"
+                       : "dropped from %s: %s, %s\n",
+               subject->name, tk_meter_name(limit->meter), window_text(limit->window, window));
+        return TK_EXIT_OK;
+}
+
+static int change(const struct tk_cmd_line *line, struct tk_local *local, struct tk_limit *limit, bool set) {
+        struct tk_subject subject;
+        char window[WINDOW_TEXT];
+        if (!tk_subject_parse(local, line->hole, &subject))
+                return TK_EXIT_USAGE;
+        enum tk_err err = tk_subject_limits_edit(local, &subject, set ? set_one : drop_one, limit);
+        if (err == TK_E_TOO_BIG)
+                return tk_fail("%s has %d limits, the most there can be; drop one first", subject.name,
+                               TK_KEY_LIMITS_MAX);
+        if (err == TK_E_CONFLICT && !set)
+                return tk_fail("%s has no limit on %s with the window '%s'; 'tollkey limit list' shows those "
+                               "that it has",
+                               subject.name, tk_meter_name(limit->meter), window_text(limit->window, window));
+        if (err != TK_OK)
+                return fail_at(local, err, &subject);
+        return set ? print_set(line, local, &subject, limit) : print_dropped(line, &subject, limit);
+}
+
+static int open_and_change(const struct tk_cmd_line *line, bool set) {
+        struct tk_limit limit;
+        struct tk_local local;
+        int code = TK_EXIT_FAILED;
+        if (!read_limit(line, &limit))
+                return TK_EXIT_USAGE;
+        if (tk_local_open(line, false, &local))
+                code = change(line, &local, &limit, set);
+        tk_local_close(&local);
+        return code;
+}
+
+int tk_cmd_limit_set(const struct tk_cmd_line *line) {
+        return open_and_change(line, true);
+}
+
+int tk_cmd_limit_drop(const struct tk_cmd_line *line) {
+        return open_and_change(line, false);
+}

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/subject.h"
+
+#include "cli/output.h"
+#include "core/time.h"
+
+#include <string.h>
+
+bool tk_subject_parse(const struct tk_local *local, const char *text, struct tk_subject *out) {
+        struct tk_str s = tk_str_of(text);
+        char said[64];
+        *out = (struct tk_subject){.kind = TK_SUBJECT_KEY};
+        if (tk_str_is(s, "org")) {
+                out->kind = TK_SUBJECT_ORG;
+                out->id = tk_store_org(local->store);
+        } else if (tk_str_is(s, "workspace")) {
+                out->kind = TK_SUBJECT_WORKSPACE;
+                out->id = tk_store_workspace(local->store);
+        } else if (!tk_id_parse(s, &out->id)) {
+                tk_misuse("'%s' carries no limits: expects org, workspace or the id of a key; 'tollkey key "
+                          "list' shows those",
+                          tk_printable(text, said, sizeof said));
+                return false;
+        }
+        return tk_str_copy(s, out->name, sizeof out->name);
+}
+
+struct tk_subject tk_subject_of_key(const struct tk_key *key) {
+        struct tk_subject subject = {.kind = TK_SUBJECT_KEY, .id = key->id};
+        tk_id_text(key->id, subject.name);
+        return subject;
+}
+
+/* ---- its limits ---- */
+
+static void limits_of_key(const struct tk_key *key, struct tk_limits *out) {
+        out->nr = key->limits_nr;
+        memcpy(out->at, key->limits, sizeof key->limits);
+}
+
+enum tk_err tk_subject_limits_get(struct tk_local *local, const struct tk_subject *subject,
+                                  struct tk_limits *out) {
+        struct tk_key key;
+        *out = (struct tk_limits){.nr = 0};
+        if (subject->kind != TK_SUBJECT_KEY)
+                return tk_reader_limits(local->reader, subject->id, out->at, &out->nr);
+        enum tk_err err = tk_reader_key_by_id(local->reader, subject->id, &key);
+        if (err == TK_OK &&
+            (!tk_id_eq(key.org, tk_store_org(local->store)) || !tk_key_is_active(&key, local->now_ms)))
+                err = TK_E_NOT_FOUND;
+        if (err == TK_OK)
+                limits_of_key(&key, out);
+        return err;
+}
+
+static enum tk_err edit_key(struct tk_local *local, struct tk_id id, tk_limits_edit_f *edit, void *ctx) {
+        struct tk_limits limits;
+        struct tk_key key;
+        enum tk_err err = tk_local_key_get(local, id, true, &key);
+        if (err != TK_OK)
+                return err;
+        limits_of_key(&key, &limits);
+        if ((err = edit(&limits, ctx)) != TK_OK)
+                return err;
+        key.limits_nr = limits.nr;
+        memcpy(key.limits, limits.at, sizeof key.limits);
+        return tk_store_key_update(local->store, &key);
+}
+
+/* What was committed before this batch began is what is: nobody else can write while it is open. */
+static enum tk_err edit_other(struct tk_local *local, struct tk_id id, tk_limits_edit_f *edit, void *ctx) {
+        struct tk_limits limits = {.nr = 0};
+        enum tk_err err = tk_reader_limits(local->reader, id, limits.at, &limits.nr);
+        if (err == TK_OK)
+                err = edit(&limits, ctx);
+        return err == TK_OK ? tk_store_limits_put(local->store, id, limits.at, limits.nr) : err;
+}
+
+enum tk_err tk_subject_limits_edit(struct tk_local *local, const struct tk_subject *subject,
+                                   tk_limits_edit_f *edit, void *ctx) {
+        enum tk_err err = tk_local_begin(local);
+        if (err != TK_OK)
+                return err;
+        err = subject->kind == TK_SUBJECT_KEY ? edit_key(local, subject->id, edit, ctx)
+                                              : edit_other(local, subject->id, edit, ctx);
+        return tk_local_finish(local, err);
+}
+
+unsigned tk_limits_find(const struct tk_limits *limits, enum tk_meter meter, struct tk_window_spec window) {
+        unsigned i = 0;
+        while (i < limits->nr &&
+               (limits->at[i].meter != meter || !tk_window_spec_eq(limits->at[i].window, window)))
+                i++;
+        return i;
+}
+
+/* ---- what is used ---- */
+
+static enum tk_err window_sum(struct tk_local *local, const struct tk_subject *subject,
+                              const struct tk_limit *limit, int64_t number, int64_t *sum) {
+        int64_t from, to;
+        tk_window_hours(limit->window, number, &from, &to);
+        if (subject->kind == TK_SUBJECT_KEY)
+                return tk_reader_usage_sum(local->reader, subject->id, limit->meter, from, to, sum);
+        return tk_reader_usage_sum_group(local->reader,
+                                         subject->kind == TK_SUBJECT_ORG ? TK_GROUP_ORG : TK_GROUP_WORKSPACE,
+                                         subject->id, limit->meter, from, to, sum);
+}
+
+enum tk_err tk_subject_used(struct tk_local *local, const struct tk_subject *subject,
+                            const struct tk_limit *limit, int64_t *used) {
+        enum tk_window_kind kind = limit->window.kind;
+        int64_t number = tk_window_number(limit->window, tk_floor_div(local->now_ms, 1000));
+        int64_t now, before = 0;
+        if (kind == TK_WINDOW_SECOND || kind == TK_WINDOW_MINUTE || kind == TK_WINDOW_FLIGHT)
+                return TK_E_NOT_FOUND;
+        enum tk_err err = window_sum(local, subject, limit, number, &now);
+        if (err == TK_OK && limit->flags & TK_LIMIT_SLIDING)
+                err = window_sum(local, subject, limit, number - 1, &before);
+        if (err != TK_OK)
+                return err;
+        *used = now;
+        if (limit->flags & TK_LIMIT_SLIDING) {
+                int64_t start_ms = tk_window_start_s(limit->window, number) * 1000;
+                int64_t end_ms = tk_window_end_s(limit->window, number) * 1000;
+                *used = tk_limit_slide(before, now, local->now_ms - start_ms, end_ms - start_ms);
+        }
+        return TK_OK;
+}

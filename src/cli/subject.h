@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * subject: what can carry limits, as the command line names it: org, workspace or the id of a key. Its
+ * limits live in the record of a key and beside an organisation or workspace; here they are one list.
+ */
+#ifndef TK_CLI_SUBJECT_H
+#define TK_CLI_SUBJECT_H
+
+#include "cli/local.h"
+#include "service/ledger.h"
+
+struct tk_subject {
+        enum tk_subject_kind kind;
+        struct tk_id id;
+        char name[TK_ID_TEXT_LEN + 1]; /* "org", "workspace" or the id */
+};
+
+struct tk_limits {
+        unsigned nr;
+        struct tk_limit at[TK_KEY_LIMITS_MAX];
+};
+
+/* False after a message: neither of the words nor the form of an id. */
+TK_CHECKED bool tk_subject_parse(const struct tk_local *local, const char *text, struct tk_subject *out);
+struct tk_subject tk_subject_of_key(const struct tk_key *key);
+
+/* As committed. NOT_FOUND: no active key of ours. */
+TK_CHECKED enum tk_err tk_subject_limits_get(struct tk_local *local, const struct tk_subject *subject,
+                                             struct tk_limits *out);
+/* Reads, edits and writes in one batch. What edit returns other than TK_OK undoes it and is returned. */
+typedef enum tk_err tk_limits_edit_f(struct tk_limits *limits, void *ctx);
+TK_CHECKED enum tk_err tk_subject_limits_edit(struct tk_local *local, const struct tk_subject *subject,
+                                              tk_limits_edit_f *edit, void *ctx);
+
+/* The index of the limit on this meter and window, or limits->nr. */
+unsigned tk_limits_find(const struct tk_limits *limits, enum tk_meter meter, struct tk_window_spec window);
+
+/*
+ * What counts against the limit now, by the store: everything that is posted; what is held or about to be
+ * posted is known to the server alone. NOT_FOUND: windows of a minute and shorter, and what is in flight,
+ * are never in the store.
+ */
+TK_CHECKED enum tk_err tk_subject_used(struct tk_local *local, const struct tk_subject *subject,
+                                       const struct tk_limit *limit, int64_t *used);
+
+#endif
