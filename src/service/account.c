@@ -103,20 +103,21 @@ static bool keep_if_live(const struct tk_account *account, struct tk_counter *co
 }
 
 /*
- * What is counted in memory turns by itself: everything in the new window goes through this process. The store
- * may know of a window of an hour or longer, even of one that lies ahead when the clock stood back at a start,
- * so such a counter is loaded again instead. False: no memory to keep what is live.
+ * What is counted in memory turns by itself: everything in the new window goes through this process. The
+ * store may know of a window of an hour or longer, even of one that lies ahead when the clock stood back at a
+ * start, so such a counter is loaded again instead. False: no memory to keep what is live.
  */
 static bool turn(const struct tk_account *account, struct tk_counter *counter, int64_t at_s) {
         int64_t number = tk_window_number(counter->limit.window, at_s);
         if (tk_counter_is_stored(counter) || !counter->now.valid || number <= counter->now.number)
                 return true;
-        bool slides = counter->limit.flags & TK_LIMIT_SLIDING && number == counter->now.number + 1;
+        bool follows =
+                number == counter->now.number + 1; /* kept even if nothing slides: an edit may change that */
         forget_older(account, counter);
         if (!keep_if_live(account, counter, &counter->before) ||
-            (!slides && !keep_if_live(account, counter, &counter->now)))
+            (!follows && !keep_if_live(account, counter, &counter->now)))
                 return false;
-        counter->before = slides ? counter->now : (struct tk_slot){0};
+        counter->before = follows ? counter->now : (struct tk_slot){0};
         counter->now = (struct tk_slot){.valid = true, .number = number, .bound = INT64_MAX};
         return true;
 }

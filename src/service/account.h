@@ -3,9 +3,9 @@
  * account: what one subject (a key, a workspace, an organisation) has spent and holds, in memory, against its
  * limits.
  *
- * For each limit a counter; for each counter a slot for the current window, one for the window before it when
- * the limit is a rate that slides, and one for each earlier window in which a hold is still live, so that a
- * stream that crosses midnight goes on in the window of its hold.
+ * For each limit a counter; for each counter a slot for the current window, one for the window before it
+ * where a rate may slide, and one for each earlier window in which a hold is still live, so that a stream
+ * that crosses midnight goes on in the window of its hold.
  *
  *   0 ......... posted ......... +held ........ bound ............ cap
  *   |--durable or in doubt--|--in memory only--|--lent, unused--|--not lent--|

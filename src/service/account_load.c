@@ -147,7 +147,9 @@ static enum tk_err load_counter(const struct tk_account *account, const struct t
         const struct tk_limit *limit = &counter->limit;
         int64_t now = tk_window_number(limit->window, now_s);
         enum tk_err err = load_window(account, service, reader, counter, now, &counter->now);
-        if (err == TK_OK && limit->flags & TK_LIMIT_SLIDING)
+        bool slides = limit->flags & TK_LIMIT_SLIDING ||
+                      (!tk_counter_is_stored(counter) && limit->window.kind != TK_WINDOW_FLIGHT);
+        if (err == TK_OK && slides)
                 err = load_window(account, service, reader, counter, now - 1, &counter->before);
         for (const struct tk_place *p = account->live; err == TK_OK && p; p = p->next) {
                 int64_t number = tk_window_number(limit->window, p->ticket->hold.at_s);

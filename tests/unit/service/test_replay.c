@@ -346,6 +346,26 @@ static void an_edit_keeps_what_minutes_have_counted(void **state) {
         tk_ledger_void(&early);
 }
 
+/* An edit lets a limit of a minute slide: what the minute before has counted is still known. */
+static void a_limit_that_begins_to_slide_knows_the_minute_before(void **state) {
+        struct stage *s = *state;
+        struct tk_ticket *t;
+        taken(s, TK_METER_TOKENS, 900, &t);
+        post(s, &t, TK_METER_TOKENS, 900);
+        s->now_ms += MINUTE_MS;
+        taken(s, TK_METER_TOKENS, 1, &t);
+        tk_ledger_void(&t);
+        s->limits[0] = limit(TK_METER_TOKENS, TK_WINDOW_MINUTE, 1000);
+        s->limits[0].flags = TK_LIMIT_SLIDING;
+        s->limits_nr = 1;
+        edit(s);
+        step(s);
+        s->now_ms -= s->now_ms % MINUTE_MS; /* all of the minute before weighs */
+        refused(s, TK_METER_TOKENS, 101, TK_HOLD_NO_RATE);
+        taken(s, TK_METER_TOKENS, 100, &t);
+        tk_ledger_void(&t);
+}
+
 /* A rate of hours is read from the store when its window turns, which may know of the window already: the
  * process before saw a clock that stood further on. */
 static void a_rate_knows_what_was_used_ahead_of_the_clock(void **state) {
@@ -415,6 +435,7 @@ int main(void) {
                 STAGE_TEST(a_stream_of_many_minutes_stays_in_its_own),
                 STAGE_TEST(streams_of_several_days_go_on_in_theirs),
                 STAGE_TEST(an_edit_keeps_what_minutes_have_counted),
+                STAGE_TEST(a_limit_that_begins_to_slide_knows_the_minute_before),
                 STAGE_TEST(a_rate_knows_what_was_used_ahead_of_the_clock),
                 STAGE_TEST(a_crash_leaves_an_organisation_only_what_is_open),
                 STAGE_TEST(a_wait_for_one_load_outlasts_many_other_answers),
