@@ -132,6 +132,7 @@ struct judgement {
         struct truth_use use;
         struct tk_amounts left; /* by meter; INT64_MAX: not limited */
         bool observed;          /* a limit that only observes is passed */
+        bool slides;            /* with the window before */
 };
 
 /* A meter of which an extension wants nothing more is not asked. */
@@ -160,7 +161,7 @@ static void judge_limit(struct judgement *j, const struct truth_ticket *ticket,
 }
 
 static struct judgement judge(const struct truth_ticket *ticket, bool slides) {
-        struct judgement j = {.limit = NULL};
+        struct judgement j = {.slides = slides};
         for (int m = 0; m < TK_METER_NR; m++)
                 j.left.of[m] = INT64_MAX;
         for (int p = 0; p < 3; p++) {
@@ -208,6 +209,23 @@ static bool is_taken_so(const struct truth_ticket *ticket, const struct judgemen
         return false;
 }
 
+/* When it will fit: a window ends; a rate slides on, to the first second at which the least fits. */
+static bool turns_so(const struct truth_ticket *ticket, const struct judgement *j, int64_t turns_s) {
+        const struct truth_limit *limit = j->limit;
+        const struct calendar_window *window = &j->use.window;
+        if (!(limit->limit.flags & TK_LIMIT_SLIDING))
+                return turns_s == window->end_s;
+        int64_t cap = limit->limit.cap > INT64_MAX ? INT64_MAX : (int64_t)limit->limit.cap;
+        int64_t least = ticket->least.of[limit->limit.meter];
+        int64_t most = cap - (least > 0 ? least : 1);
+        if (most < 0)
+                return turns_s == INT64_MAX;
+        return turns_s >= window->start_s && turns_s <= 2 * window->end_s - window->start_s &&
+               truth_rate_at(j->subject, limit, window, turns_s, j->slides) <= most &&
+               (turns_s == window->start_s ||
+                truth_rate_at(j->subject, limit, window, turns_s - 1, j->slides) > most);
+}
+
 static bool is_refused_so(const struct truth_ticket *ticket, enum tk_hold_answer answer,
                           const struct judgement *j, bool complain) {
         const struct tk_refusal *r = tk_ticket_refusal(ticket->ticket);
@@ -222,9 +240,10 @@ static bool is_refused_so(const struct truth_ticket *ticket, enum tk_hold_answer
         const struct tk_limit *limit = &j->limit->limit;
         bool same = r->meter == limit->meter && r->cap == limit->cap &&
                     tk_window_spec_eq(r->window, limit->window) && r->subject_kind == j->subject->kind &&
-                    tk_id_eq(r->subject, j->subject->id) &&
+                    tk_id_eq(r->subject, j->subject->id) && r->flags == limit->flags &&
+                    r->least == ticket->least.of[limit->meter] &&
                     answer == (tk_meter_is_money(limit->meter) ? TK_HOLD_NO_CAP : TK_HOLD_NO_RATE);
-        if (same && r->posted == j->use.posted && r->held == j->use.held && r->turns_s == j->use.window.end_s)
+        if (same && r->posted == j->use.posted && r->held == j->use.held && turns_so(ticket, j, r->turns_s))
                 return true;
         if (complain)
                 trace_fail(

@@ -262,18 +262,40 @@ static int64_t used_in(const struct truth_subject *subject, const struct truth_l
                truth_doubt_get(subject, limit->limit.meter, limit->limit.window, window->number);
 }
 
-/* The window before weighs as much of it as the same stretch of time, ending at at_ms, still covers; rounded
- * up. */
+/* What of a window is still covered when rest_ms of length_ms are; rounded up. */
+static int64_t share_of(int64_t amount, int64_t rest_ms, int64_t length_ms) {
+        rest_ms = rest_ms < 0 ? 0 : rest_ms > length_ms ? length_ms : rest_ms;
+        __extension__ __int128 share = (__int128)amount * rest_ms;
+        return (int64_t)((share + length_ms - 1) / length_ms);
+}
+
+static int64_t length_ms(const struct calendar_window *window) {
+        return (window->end_s - window->start_s) * 1000;
+}
+
+static int64_t plus(int64_t a, int64_t b) {
+        return a > INT64_MAX - b ? INT64_MAX : a + b;
+}
+
+/* The window before weighs as much of it as the same stretch of time, ending at at_ms, still covers. */
 static void slide(const struct truth_subject *subject, const struct truth_limit *limit, int64_t at_ms,
                   struct truth_use *use) {
         struct calendar_window before = calendar_numbered(limit->limit.window, use->window.number - 1);
-        int64_t length_ms = (use->window.end_s - use->window.start_s) * 1000;
         int64_t rest_ms = use->window.end_s * 1000 - at_ms;
-        rest_ms = rest_ms < 0 ? 0 : rest_ms > length_ms ? length_ms : rest_ms;
-        __extension__ __int128 share = (__int128)used_in(subject, limit, &before) * rest_ms;
-        __extension__ __int128 posted = (share + length_ms - 1) / length_ms + use->posted;
-        use->posted = posted > INT64_MAX ? INT64_MAX : (int64_t)posted;
+        int64_t share = share_of(used_in(subject, limit, &before), rest_ms, length_ms(&use->window));
+        use->posted = plus(use->posted, share);
         use->held += truth_held(subject, limit->limit.meter, &before);
+}
+
+int64_t truth_rate_at(const struct truth_subject *subject, const struct truth_limit *limit,
+                      const struct calendar_window *window, int64_t t_s, bool slides) {
+        struct calendar_window before = calendar_numbered(limit->limit.window, window->number - 1);
+        int64_t now = used_in(subject, limit, window) + truth_held(subject, limit->limit.meter, window);
+        int64_t was = used_in(subject, limit, &before) + truth_held(subject, limit->limit.meter, &before);
+        int64_t rest_ms = (window->end_s - t_s) * 1000;
+        if (rest_ms < 0)
+                return share_of(now, rest_ms + length_ms(window), length_ms(window));
+        return slides ? plus(now, share_of(was, rest_ms, length_ms(window))) : now;
 }
 
 struct truth_use truth_use_of(const struct truth_subject *subject, const struct truth_limit *limit,

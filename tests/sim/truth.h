@@ -196,6 +196,10 @@ struct truth_use {
 /* slides: a rate weighs the window before as it is at at_ms. */
 struct truth_use truth_use_of(const struct truth_subject *subject, const struct truth_limit *limit,
                               int64_t at_s, int64_t at_ms, bool slides);
+/* What a rate will weigh at the second t_s of its window or of the next, when what is held now is used in
+ * full and nothing else. */
+int64_t truth_rate_at(const struct truth_subject *subject, const struct truth_limit *limit,
+                      const struct calendar_window *window, int64_t t_s, bool slides);
 /* What a new hold finds left of a meter over all limits of a key, INT64_MAX: not limited. */
 int64_t truth_left_of(const struct truth_subject *key, enum tk_meter meter, int64_t at_s, int64_t at_ms);
 
