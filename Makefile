@@ -9,7 +9,7 @@ UNITDIR = $(PREFIX)/lib/systemd/system
 SECONDS = 30
 KILLS = 60
 
-.PHONY: all run test asan tsan lint format fuzz torture cover bench man install clean distclean help
+.PHONY: all run test asan tsan lint format fuzz sim torture cover bench man install clean distclean help
 
 all: ## build build/tollkey (the default)
 	@tools/setup run
@@ -43,6 +43,11 @@ torture: ## kill a server under load KILLS=60 times, and audit its ledger; SEED=
 	@tools/setup test
 	@tools/build plain
 	@build/venv/bin/python tests/torture/torture.py --kills $(KILLS) $(if $(SEED),--seed $(SEED))
+
+sim: ## the ledger on simulated disks and clocks; SEED=n replays one run, event by event
+	@tools/setup test
+	@tools/build plain tests/sim/sim
+	@build/plain/tests/sim/sim $(if $(SEED),--seed $(SEED) --verbose)
 
 cover: ## which lines the tests reach: build/cover/report/index.html
 	@tools/test cover
