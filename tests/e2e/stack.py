@@ -79,6 +79,7 @@ class Stack:
         self.demo = Process("demo-upstream", "--listen", "127.0.0.1:0", *demo_args)
         self.server = None
         self.barrier = None
+        self.env = None  # of the server, beside what it inherits
         self.settings = {
             "listen": "127.0.0.1:0",
             "store": f"sqlite:{self.folder}/tollkey.db",
@@ -95,7 +96,7 @@ class Stack:
 
     def start(self):
         self.write_config()
-        self.server = Process("serve", "--config", str(self.config))
+        self.server = Process("serve", "--config", str(self.config), env=self.env)
         self.url = self.server.url
         self.barrier = None
         return self
