@@ -5,6 +5,7 @@
 #include "service/ticket.h"
 #include "trace.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -132,7 +133,8 @@ struct judgement {
         struct truth_use use;
         struct tk_amounts left; /* by meter; INT64_MAX: not limited */
         bool observed;          /* a limit that only observes is passed */
-        bool slides;            /* with the window before */
+        bool slides;            /* the limit, with the window before */
+        unsigned rates_nr;      /* limits that slide */
 };
 
 /* A meter of which an extension wants nothing more is not asked. */
@@ -140,12 +142,15 @@ static bool is_asked(const struct truth_ticket *ticket, enum tk_meter meter) {
         return ticket->stage == TRUTH_ASKED || ticket->most.of[meter] > 0;
 }
 
+/* slides: a bit for each limit that may, in order. */
 static void judge_limit(struct judgement *j, const struct truth_ticket *ticket,
-                        const struct truth_subject *subject, const struct truth_limit *limit, bool slides) {
+                        const struct truth_subject *subject, const struct truth_limit *limit,
+                        unsigned slides) {
         enum tk_meter meter = limit->limit.meter;
+        bool slid = limit->limit.flags & TK_LIMIT_SLIDING && slides >> j->rates_nr++ & 1;
         if (!is_asked(ticket, meter))
                 return;
-        struct truth_use use = truth_use_of(subject, limit, ticket->at_s, ticket->shown_ms, slides);
+        struct truth_use use = truth_use_of(subject, limit, ticket->at_s, ticket->shown_ms, slid);
         bool fits = use.left > 0 && use.left >= ticket->least.of[meter];
         if (limit->limit.flags & TK_LIMIT_OBSERVE) {
                 j->observed = j->observed || !fits;
@@ -155,13 +160,14 @@ static void judge_limit(struct judgement *j, const struct truth_ticket *ticket,
                 j->limit = limit;
                 j->subject = subject;
                 j->use = use;
+                j->slides = slid;
         }
         if (use.left < j->left.of[meter])
                 j->left.of[meter] = use.left;
 }
 
-static struct judgement judge(const struct truth_ticket *ticket, bool slides) {
-        struct judgement j = {.slides = slides};
+static struct judgement judge(const struct truth_ticket *ticket, unsigned slides) {
+        struct judgement j = {.limit = NULL};
         for (int m = 0; m < TK_METER_NR; m++)
                 j.left.of[m] = INT64_MAX;
         for (int p = 0; p < 3; p++) {
@@ -256,19 +262,20 @@ static bool is_refused_so(const struct truth_ticket *ticket, enum tk_hold_answer
         return false;
 }
 
-/* An extension of a rate may be weighed with the window before or without. */
+/* Under an extension each rate may be weighed with the window before or without. */
 static void check_decided(const struct truth_ticket *ticket, enum tk_hold_answer answer) {
-        struct judgement slid = judge(ticket, true);
-        if (ticket->stage != TRUTH_ASKED) {
-                struct judgement own = judge(ticket, false);
-                if (answer == TK_HOLD_TAKEN ? is_taken_so(ticket, &own, false)
-                                            : is_refused_so(ticket, answer, &own, false))
+        struct judgement all = judge(ticket, UINT_MAX);
+        bool fresh = ticket->stage == TRUTH_ASKED;
+        for (unsigned slides = 0; !fresh && slides < 1u << all.rates_nr; slides++) {
+                struct judgement some = judge(ticket, slides);
+                if (answer == TK_HOLD_TAKEN ? is_taken_so(ticket, &some, false)
+                                            : is_refused_so(ticket, answer, &some, false))
                         return;
         }
         if (answer == TK_HOLD_TAKEN)
-                (void)is_taken_so(ticket, &slid, true);
+                (void)is_taken_so(ticket, &all, true);
         else
-                (void)is_refused_so(ticket, answer, &slid, true);
+                (void)is_refused_so(ticket, answer, &all, true);
 }
 
 static void check_no_store(const struct world *world, const struct truth_ticket *ticket) {

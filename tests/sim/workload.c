@@ -46,9 +46,9 @@ enum event {
 
 /* How often, in a plain run, of about a thousand. */
 static const unsigned usual[EVENT_NR] = {
-        [HOLD] = 280, [EXTEND] = 120, [POST] = 200,  [VOID] = 60,  [MAIL] = 120,  [STEP] = 110, [CLOCK] = 60,
-        [JUMP] = 2,   [EDIT] = 6,     [OUTSIDE] = 1, [REVOKE] = 1, [CREATE] = 1,  [TICK] = 4,   [BARRIER] = 6,
-        [FAULT] = 4,  [HEAL] = 3,     [CRASH] = 1,   [AUDIT] = 2,  [RESTART] = 1, [FLOOD] = 0,
+        [HOLD] = 280, [EXTEND] = 120, [POST] = 200,  [VOID] = 60,  [MAIL] = 120,  [STEP] = 110, [CLOCK] = 80,
+        [JUMP] = 2,   [EDIT] = 10,    [OUTSIDE] = 1, [REVOKE] = 1, [CREATE] = 1,  [TICK] = 4,   [BARRIER] = 6,
+        [FAULT] = 4,  [HEAL] = 6,     [CRASH] = 1,   [AUDIT] = 2,  [RESTART] = 1, [FLOOD] = 0,
 };
 
 struct load {
@@ -71,7 +71,8 @@ static void shuffle_dice(struct load *load) {
         unsigned weights[EVENT_NR], total = 0, filled = 0;
         for (int e = 0; e < EVENT_NR; e++) {
                 static const unsigned scales[] = {0, 1, 4, 4, 4, 4, 8, 16};
-                bool vital = e <= STEP; /* without these nothing happens at all */
+                /* Without the first nothing happens at all, without the last nothing any more. */
+                bool vital = e <= CLOCK || e == EDIT || e == HEAL;
                 weights[e] = usual[e] * scales[world_between(&load->world, vital ? 2 : 0, 7)];
                 total += weights[e];
         }
@@ -100,7 +101,7 @@ static void make_groups(struct load *load) {
 static void draw_run(struct load *load, uint64_t seed) {
         static const unsigned keys[] = {1, 2, 5, 20, 20, 100, 300, 2000};
         static const unsigned caps[] = {2, 4, 6, 10, 20, 40};
-        static const int64_t paces[] = {1, 20, SECOND_MS, 20 * SECOND_MS, 10 * MINUTE_MS, 5 * HOUR_MS};
+        static const int64_t paces[] = {20, 10 * SECOND_MS, 10 * MINUTE_MS, HOUR_MS, 5 * HOUR_MS, 3 * DAY_MS};
         struct xorshift x = {seed * UINT64_C(0xBF58476D1CE4E5B9) | 1};
         xorshift_next(&x);
         world_open(&load->world, seed, xorshift_between(&x, TIME_FIRST, TIME_LAST));
@@ -122,10 +123,12 @@ static void draw_run(struct load *load, uint64_t seed) {
 /* ---- limits ---- */
 
 static struct tk_window_spec draw_window(struct load *load) {
+        /* Few that never turn: they are soon spent, and then the key is of no more use. */
         static const enum tk_window_kind kinds[] = {
-                TK_WINDOW_SECOND, TK_WINDOW_MINUTE,   TK_WINDOW_HOUR,         TK_WINDOW_DAY,   TK_WINDOW_WEEK,
-                TK_WINDOW_MONTH,  TK_WINDOW_LIFETIME, TK_WINDOW_EVERY_N_DAYS, TK_WINDOW_FLIGHT};
-        struct tk_window_spec spec = {.kind = kinds[world_between(&load->world, 0, load->rates ? 8 : 7)]};
+                TK_WINDOW_SECOND, TK_WINDOW_MINUTE,   TK_WINDOW_HOUR,         TK_WINDOW_HOUR,  TK_WINDOW_DAY,
+                TK_WINDOW_DAY,    TK_WINDOW_WEEK,     TK_WINDOW_MONTH,        TK_WINDOW_HOUR,  TK_WINDOW_DAY,
+                TK_WINDOW_MINUTE, TK_WINDOW_LIFETIME, TK_WINDOW_EVERY_N_DAYS, TK_WINDOW_FLIGHT};
+        struct tk_window_spec spec = {.kind = kinds[world_between(&load->world, 0, load->rates ? 13 : 12)]};
         if (spec.kind == TK_WINDOW_EVERY_N_DAYS) {
                 spec.days = (uint16_t)world_between(&load->world, 1, 45);
                 spec.anchor_day = (int32_t)world_between(&load->world, -400, 60000);
@@ -144,9 +147,9 @@ static void draw_flags(struct load *load, struct tk_limit *limit) {
                 limit->flags |= TK_LIMIT_OBSERVE;
 }
 
-static uint64_t draw_cap(struct load *load) {
+static uint64_t draw_cap(struct load *load, unsigned bits) {
         struct world *world = &load->world;
-        switch (world_between(world, 0, 30)) {
+        switch (world_between(world, 0, 80)) {
         case 0:
                 return 0;
         case 1:
@@ -154,7 +157,7 @@ static uint64_t draw_cap(struct load *load) {
         case 2:
                 return UINT64_MAX;
         default:
-                return xorshift_sized(&world->x, load->cap_bits) + 1;
+                return xorshift_sized(&world->x, bits) + 1;
         }
 }
 
@@ -166,45 +169,46 @@ static bool has_limit(const struct truth_version *version, const struct tk_limit
         return false;
 }
 
-static void add_limit(struct load *load, struct truth_version *version) {
+static void add_limit(struct load *load, struct truth_version *version, unsigned bits) {
         static const enum tk_meter meters[] = {TK_METER_USD, TK_METER_USD,      TK_METER_DIEM,
                                                TK_METER_VCU, TK_METER_REQUESTS, TK_METER_TOKENS};
         struct tk_limit limit = {.meter = meters[world_between(&load->world, 0, 5)],
                                  .window = draw_window(load),
-                                 .cap = draw_cap(load)};
+                                 .cap = draw_cap(load, bits)};
         draw_flags(load, &limit);
         if (version->nr < TRUTH_LIMITS_MAX && !has_limit(version, &limit))
                 version->limits[version->nr++].limit = limit;
 }
 
-static void draw_limits(struct load *load, struct truth_version *version) {
+static void draw_limits(struct load *load, struct truth_version *version, unsigned bits) {
         int64_t nr = world_between(&load->world, 0, TRUTH_LIMITS_MAX);
         while (nr-- > 0)
-                add_limit(load, version);
+                add_limit(load, version, bits);
 }
 
-static void move_cap(struct load *load, struct tk_limit *limit) {
-        switch (world_between(&load->world, 0, 3)) {
+static void move_cap(struct load *load, struct tk_limit *limit, unsigned bits) {
+        switch (world_between(&load->world, 0, 5)) {
         case 0:
                 limit->cap /= 2;
                 break;
         case 1:
+        case 2:
                 limit->cap = limit->cap > INT64_MAX ? limit->cap : limit->cap * 2 + 1;
                 break;
-        case 2:
+        case 3:
                 limit->cap += limit->cap < UINT64_MAX;
                 break;
         default:
-                limit->cap = draw_cap(load);
+                limit->cap = draw_cap(load, bits);
         }
 }
 
-static void change_limits(struct load *load, struct truth_version *version) {
+static void change_limits(struct load *load, struct truth_version *version, unsigned bits) {
         struct world *world = &load->world;
         unsigned at = version->nr ? (unsigned)world_between(world, 0, version->nr - 1) : 0;
         int64_t what = version->nr ? world_between(world, 0, 10) : 10;
         if (what < 5) {
-                move_cap(load, &version->limits[at].limit);
+                move_cap(load, &version->limits[at].limit, bits);
         } else if (what < 7) { /* another period: taken out and put in */
                 struct truth_limit moved = version->limits[at];
                 version->limits[at] = version->limits[--version->nr];
@@ -217,7 +221,7 @@ static void change_limits(struct load *load, struct truth_version *version) {
         } else if (what < 9) {
                 draw_flags(load, &version->limits[at].limit);
         } else {
-                add_limit(load, version);
+                add_limit(load, version, bits);
         }
 }
 
@@ -239,7 +243,7 @@ static struct truth_ticket *draw_ticket(struct load *load) {
 /* Around what is left, because that is where mistakes are; or a small part of it, to come near. */
 static int64_t draw_amount(struct load *load, int64_t left) {
         struct world *world = &load->world;
-        int64_t near = left == INT64_MAX ? (int64_t)xorshift_sized(&world->x, load->cap_bits) : left;
+        int64_t near = left == INT64_MAX ? (int64_t)xorshift_sized(&world->x, load->cap_bits) / 4 : left;
         near = near < POST_MAX ? near : POST_MAX;
         switch (world_between(world, 0, 11)) {
         case 0:
@@ -391,7 +395,7 @@ static void do_edit(struct load *load, bool outside, bool revoke) {
         if (revoke)
                 wanted.revoked = true;
         else
-                change_limits(load, &wanted);
+                change_limits(load, &wanted, load->cap_bits + (subject->kind == TK_SUBJECT_KEY ? 0 : 5));
         trace("edit: subject %lld of kind %lld, %lld limits, outside %lld", subject->index, subject->kind,
               wanted.nr, outside);
         if (outside)
@@ -415,7 +419,7 @@ static void do_create(struct load *load) {
         struct truth_version version = {.nr = 0};
         if (load->world.truth.keys_nr >= 4 * (size_t)load->keys_nr)
                 return;
-        draw_limits(load, &version);
+        draw_limits(load, &version, load->cap_bits);
         draft.org = draw_group(load, TK_SUBJECT_ORG)->id;
         draft.workspace = draw_group(load, TK_SUBJECT_WORKSPACE)->id;
         draft.limits_nr = version.nr;
