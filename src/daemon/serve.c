@@ -15,6 +15,7 @@
 #include "rt/clock.h"
 #include "rt/log.h"
 #include "rt/rand.h"
+#include "service/keymint.h"
 #include "service/service.h"
 
 #include <signal.h>
@@ -147,6 +148,35 @@ static void forget_signals(void) {
         sigaction(SIGTERM, &action, NULL);
 }
 
+/*
+ * A store in memory is born empty and out of the command line's reach, so nobody could make its first key. It
+ * is made here and printed; like every secret, once.
+ */
+static enum tk_err first_key(struct daemon *d) {
+        const struct tk_key draft = {.kind = TK_KIND_ADMIN,
+                                     .period = TK_WINDOW_DAY, /* the documented default */
+                                     .description = "made when the server started",
+                                     .org = tk_store_org(d->store),
+                                     .workspace = tk_store_workspace(d->store)};
+        struct tk_key_text secret;
+        struct tk_key key;
+        char prefix[TK_KEY_PREFIX_MAX + 1];
+        if (strcmp(tk_store_engine(d->store), "memory") != 0)
+                return TK_OK;
+        bool ok = tk_key_mint_prefix(d->config->key_prefix, TK_KIND_ADMIN, prefix);
+        MUST(ok); /* the configuration was checked */
+        tk_key_mint(&draft, prefix, tk_clock_now_ms(), &key, &secret);
+        enum tk_err err = tk_store_begin(d->store);
+        if (err == TK_OK && (err = tk_store_key_insert(d->store, &key)) != TK_OK)
+                tk_store_rollback(d->store);
+        else if (err == TK_OK)
+                err = tk_store_commit(d->store);
+        if (err == TK_OK)
+                printf("admin key %s\n", secret.at);
+        tk_key_text_wipe(&secret);
+        return err;
+}
+
 static int run(struct daemon *d) {
         if (!listen_on(d))
                 return 1;
@@ -166,7 +196,9 @@ static int run_service(struct daemon *d) {
                                      .key_prefix = d->config->key_prefix,
                                      .hold_output_tokens = d->config->hold_output_tokens,
                                      .hold_ms = d->config->hold_ms};
-        enum tk_err err = tk_service_open(&opt, &d->service);
+        enum tk_err err = first_key(d);
+        if (err == TK_OK)
+                err = tk_service_open(&opt, &d->service);
         if (err != TK_OK) {
                 fprintf(stderr, "tollkey: cannot start: %s\n", tk_err_text(err));
                 return 1;
