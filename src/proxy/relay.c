@@ -49,6 +49,7 @@ struct relay {
         char content_type[128];
         bool is_events;
         bool readable;           /* the body was understood */
+        bool encoded;            /* compressed, though nobody asked for it: it cannot be read */
         struct tk_buf body;      /* BUFFERING */
         struct tk_sse sse;       /* STREAMING */
         struct tk_buf held_back; /* an event that waits for a larger hold */
@@ -384,13 +385,34 @@ static void take_unreadable(struct relay *r, uint64_t bytes) {
         tk_oa_meter_take_opaque(&r->meter, bytes < room ? bytes : room);
 }
 
+/* Nothing but what the format has beside data: comments and the other fields. */
+static bool says_nothing(struct tk_str raw) {
+        static const char *const fields[] = {":", "event", "id", "retry", "\xEF\xBB\xBF"};
+        while (raw.len > 0) {
+                size_t cr = tk_str_find(raw, '\r'), lf = tk_str_find(raw, '\n');
+                size_t end = cr < lf ? cr : lf;
+                struct tk_str line = tk_str_head(raw, end);
+                bool known = line.len == 0;
+                for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+                        known = known || tk_str_starts(line, fields[i]);
+                if (!known)
+                        return false;
+                raw = tk_str_skip(raw, end < raw.len ? end + 1 : end);
+        }
+        return true;
+}
+
 /* What becomes of an event: content waits until it is paid for; the rest passes at once. */
 enum event_way { DROP, PASS, PASS_PAID, STREAM_DONE };
 
 static enum event_way take_event(struct relay *r, const struct tk_sse_event *event) {
         struct tk_oa_chunk chunk;
-        if (!event->has_data)
+        if (!event->has_data && says_nothing(event->raw))
                 return PASS;
+        if (!event->has_data) {
+                take_unreadable(r, event->raw.len);
+                return PASS_PAID;
+        }
         if (tk_oa_chunk_read(event->data, &chunk) != TK_OK) {
                 take_unreadable(r, event->data.len);
                 return PASS_PAID;
@@ -493,7 +515,9 @@ static void on_head(void *ctx, int status, const struct tk_fetch_header *headers
         r->status = status;
         if (!tk_str_copy(type, r->content_type, sizeof r->content_type))
                 r->content_type[0] = '\0';
-        r->is_events = is_event_stream(type);
+        struct tk_str encoding = header_get(headers, headers_nr, "content-encoding");
+        r->encoded = encoding.len > 0 && !tk_str_is_nocase(encoding, "identity");
+        r->is_events = is_event_stream(type) && !r->encoded;
         /* Only what concerns this answer; the provider's rate-limit headers speak of OUR account there. */
         struct tk_str retry = header_get(headers, headers_nr, "retry-after");
         if (retry.len > 0 && r->call && status >= 400)
@@ -542,8 +566,8 @@ static void pass_error(struct relay *r) {
                 tk_log(TK_ERROR, "relay", "provider %s refuses our credentials or account with %d",
                        r->plan.model->provider->name, r->status);
                 fail(r, TK_RELAY_AUTH);
-        } else if (call && r->status >= 400 && is_json(r->content_type) && tk_buf_ok(&r->body) &&
-                   r->body.len > 0) {
+        } else if (call && r->status >= 400 && is_json(r->content_type) && !r->encoded &&
+                   tk_buf_ok(&r->body) && r->body.len > 0) {
                 r->call = NULL;
                 tk_call_reply(call, r->status, r->content_type, tk_buf_str(&r->body));
         } else if (call) {
