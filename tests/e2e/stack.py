@@ -27,10 +27,10 @@ NANO_INPUT, NANO_OUTPUT = 150, 600  # the same price, a token
 class Process:
     """One child; its output is collected, so that it never blocks and a failed test can show it."""
 
-    def __init__(self, *args, env=None):
+    def __init__(self, *args, env=None, **popen):
         self.child = subprocess.Popen(
             [BINARY, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            env={**os.environ, **(env or {})})
+            env={**os.environ, **(env or {})}, **popen)
         self.log = []
         self._ready = threading.Event()
         self.url = None
@@ -94,9 +94,9 @@ class Stack:
     def write_config(self):
         self.config.write_text(yaml.safe_dump(self.settings))
 
-    def start(self):
+    def start(self, **how):
         self.write_config()
-        self.server = Process("serve", "--config", str(self.config), env=self.env)
+        self.server = Process("serve", "--config", str(self.config), env=self.env, **how)
         self.url = self.server.url
         self.barrier = None
         return self
