@@ -15,8 +15,11 @@ whose answers were not all good fails the benchmark.
                 only content that comes after limit_req and is not a file
   chat          tollkey, POST /v1/chat/completions with one of 1,000 keys with two caps; held, posted, on disk
   chat-nginx    nginx: proxy_pass to the same upstream, which is an nginx of its own with a constant answer
-  stream        as chat, with an answer of 16 events from tollkey demo-upstream, which writes them one by one
+  stream        as chat, with a streamed answer of 16 events from tollkey demo-upstream, as fast as it can
   stream-nginx  nginx: proxy_pass to it without buffering
+  drip          as stream, with a millisecond between the events, so that each comes alone, as from a real provider;
+                the waiting bounds the requests/s
+  drip-nginx    nginx: proxy_pass to it without buffering
   list          tollkey, GET /api/v1/api_keys with 50 keys
 
 Everything listens on loopback and lives in a temporary folder; only processes started here are ended.
@@ -141,8 +144,8 @@ class Bench:
         self.folder = pathlib.Path(folder)
         self.stack = contextlib.ExitStack()
         self.upstream = self.nginx("upstream", self.upstream_conf())
-        self.demo = self.keep(ready_server(TOLLKEY, "demo-upstream", "--listen", "127.0.0.1:0", "--tokens",
-                                           STREAM_EVENTS))
+        self.demo = self.demo_upstream(0)
+        self.slow_demo = self.demo_upstream(1)
 
     def keep(self, server):
         self.stack.callback(server.stop)
@@ -162,12 +165,18 @@ class Bench:
             fail(done.stderr)
         return done.stdout.split()
 
+    def demo_upstream(self, delay_ms):
+        return self.keep(ready_server(TOLLKEY, "demo-upstream", "--listen", "127.0.0.1:0", "--tokens", STREAM_EVENTS,
+                                      "--delay-ms", delay_ms))
+
     def config(self, name, store):
-        models = [MODEL, {**MODEL, "id": "demo-stream", "provider": "demo", "upstream_id": "demo-small"}]
+        models = [MODEL] + [{**MODEL, "id": f"demo-{how}", "provider": how, "upstream_id": "demo-small"}
+                            for how in ("stream", "drip")]
         return self.path(f"{name}.yaml", yaml.safe_dump({
             "listen": "127.0.0.1:0", "store": f"sqlite:{store}", "loops": 1, "models": models,
             "providers": {"up": {"base_url": self.upstream.url + "/v1", "api_key": "upstream-secret"},
-                          "demo": {"base_url": self.demo.url + "/v1", "api_key": "upstream-secret"}}}))
+                          "stream": {"base_url": self.demo.url + "/v1", "api_key": "upstream-secret"},
+                          "drip": {"base_url": self.slow_demo.url + "/v1", "api_key": "upstream-secret"}}}))
 
     def tollkey(self, config):
         return self.keep(ready_server(TOLLKEY, "serve", "--config", config))
@@ -299,9 +308,11 @@ class Row:
 def rows_of(bench, gateway, keys, names):
     """Starts what the rows need and gives them in order."""
     hot = keys[:HOT_KEYS]
-    chat, stream = request_text("POST", "/v1/chat/completions", CHAT), request_text(
-        "POST", "/v1/chat/completions", {**CHAT, "model": "demo-stream", "stream": True})
-    demo_stream = request_text("POST", "/v1/chat/completions", {**CHAT, "model": "demo-small", "stream": True})
+    chat = request_text("POST", "/v1/chat/completions", CHAT)
+    # The model has another name at the demo upstream, which nginx cannot change.
+    through, straight = ({how: request_text("POST", "/v1/chat/completions", {
+        **CHAT, "stream": True, "model": model or f"demo-{how}"}) for how in ("stream", "drip")}
+        for model in (None, "demo-small"))
 
     def row(name, server, *text, of=hot, **more):
         return Row(bench, name, server, *text, of, **more)
@@ -330,9 +341,12 @@ def rows_of(bench, gateway, keys, names):
         "check-nginx": check_nginx,
         "chat": lambda: row("chat", gateway, chat),
         "chat-nginx": lambda: row("chat-nginx", bench.nginx("proxy", bench.proxy_conf(bench.upstream)), chat),
-        "stream": lambda: row("stream", gateway, stream),
+        "stream": lambda: row("stream", gateway, through["stream"]),
         "stream-nginx": lambda: row("stream-nginx", bench.nginx("stream", bench.proxy_conf(
-            bench.demo, "proxy_buffering off;")), demo_stream),
+            bench.demo, "proxy_buffering off;")), straight["stream"]),
+        "drip": lambda: row("drip", gateway, through["drip"]),
+        "drip-nginx": lambda: row("drip-nginx", bench.nginx("drip", bench.proxy_conf(
+            bench.slow_demo, "proxy_buffering off;")), straight["drip"]),
         "list": listing,
     }
     unknown = set(names) - set(make)
@@ -361,7 +375,7 @@ def measure_rows(rows, rounds, seconds):
 def print_ratios(rows):
     cpu = {row.name: row.median("cpu_us") for row in rows}
     bars = [("check", "bare", 1.30), ("check", "check-nginx", 1.15), ("chat", "chat-nginx", 2.00),
-            ("stream", "stream-nginx", 2.00)]
+            ("stream", "stream-nginx", 2.00), ("drip", "drip-nginx", 2.00)]
     print()
     for row, beside, bar in bars:
         if row in cpu and beside in cpu:
