@@ -57,6 +57,7 @@ TK_CHECKED enum tk_err tk_keys_period(struct tk_worker *worker, const struct tk_
 struct tk_snapshot;
 TK_CHECKED enum tk_err tk_keys_identify(struct tk_worker *worker, struct tk_str text,
                                         struct tk_snapshot **out);
+/* Read it member by member: only the first limits_nr of its limits are in memory. */
 const struct tk_key *tk_snapshot_key(const struct tk_snapshot *snapshot);
 void tk_snapshot_release(struct tk_snapshot **snapshot); /* NULL inside is fine */
 /* Notes that the key was used (last_used_ms); cheap, written in batches. */

@@ -10,6 +10,7 @@
 #include "service/account.h"
 
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,8 +34,11 @@ struct tk_ring {
 struct tk_snapshot {
         atomic_uint refs;
         struct tk_account *account; /* lives as long as the ring */
-        struct tk_key key;          /* immutable */
+        struct tk_key key;          /* immutable; last, because limits that it has not are not there */
 };
+
+_Static_assert(offsetof(struct tk_key, limits) + sizeof((struct tk_key){0}.limits) == sizeof(struct tk_key),
+               "the limits are the end of a key");
 
 static uint64_t hash_of(const uint8_t *bytes) {
         uint64_t h;
@@ -76,12 +80,14 @@ void tk_snapshot_release(struct tk_snapshot **snapshot) {
 }
 
 static struct tk_snapshot *snapshot_new(struct tk_account *account, const struct tk_key *key) {
-        struct tk_snapshot *s = malloc(sizeof *s);
+        MUST(key->limits_nr <= TK_KEY_LIMITS_MAX);
+        size_t size = offsetof(struct tk_key, limits) + key->limits_nr * sizeof key->limits[0];
+        struct tk_snapshot *s = malloc(offsetof(struct tk_snapshot, key) + size);
         if (!s)
                 return NULL;
         atomic_init(&s->refs, 1);
         s->account = account;
-        s->key = *key;
+        memcpy(&s->key, key, size);
         return s;
 }
 
