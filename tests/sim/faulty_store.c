@@ -73,18 +73,28 @@ static void told(enum tk_err err) {
                 f.failing = err != TK_OK;
 }
 
+static void between(void) {
+        if (!f.off && !f.dead)
+                TELL(between, f.watch.ctx);
+}
+
 static enum tk_err begin(struct tk_store *store) {
         enum tk_err err = gate(true);
         if (!err)
                 err = engine->begin(store);
-        told(err);
+        if (err)
+                told(err); /* that it works is known only when a batch has landed */
+        else
+                between();
         return err;
 }
 
 static enum tk_err land(struct tk_store *store) {
+        between();
         enum tk_err err = engine->commit(store);
         if (!err)
                 TELL(landed, f.watch.ctx);
+        between();
         return err;
 }
 

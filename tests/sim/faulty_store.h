@@ -30,6 +30,7 @@ struct faulty_watch {
         void (*entry)(void *ctx, const struct tk_entry *entry);
         void (*key)(void *ctx, const struct tk_key *key);
         void (*limits)(void *ctx, struct tk_id subject, const struct tk_limit *limits, unsigned limits_nr);
+        void (*between)(void *ctx); /* a batch is open, or has just landed: what other threads do meanwhile */
         void (*marked)(void *ctx);
         void (*undone)(void *ctx);
         void (*landed)(void *ctx);

@@ -48,7 +48,7 @@ enum event {
 static const unsigned usual[EVENT_NR] = {
         [HOLD] = 280, [EXTEND] = 120, [POST] = 200,  [VOID] = 60,  [MAIL] = 120,  [STEP] = 110, [CLOCK] = 80,
         [JUMP] = 2,   [EDIT] = 10,    [OUTSIDE] = 1, [REVOKE] = 1, [CREATE] = 1,  [TICK] = 4,   [BARRIER] = 6,
-        [FAULT] = 4,  [HEAL] = 6,     [CRASH] = 1,   [AUDIT] = 2,  [RESTART] = 1, [FLOOD] = 0,
+        [FAULT] = 4,  [HEAL] = 6,     [CRASH] = 1,   [AUDIT] = 2,  [RESTART] = 1, [FLOOD] = 1,
 };
 
 struct load {
@@ -58,6 +58,7 @@ struct load {
         unsigned live_all; /* how many may be live together */
         unsigned hot;      /* percent of the holds that go to the first few keys */
         bool groups;       /* organisations and workspaces have limits too */
+        bool floods;       /* now and then more posts than fit in a batch */
         bool rates;        /* limits that slide, observe or count what is in flight */
         unsigned cap_bits; /* of most caps */
         int64_t pace_ms;   /* of the clock */
@@ -116,6 +117,7 @@ static void draw_run(struct load *load, uint64_t seed) {
         load->groups = load->keys_nr <= 300 && xorshift_next(&x) % 3 > 0;
         load->live_all = load->groups ? 60 : 2000;
         load->rates = xorshift_next(&x) % 2 > 0;
+        load->floods = xorshift_next(&x) % 8 == 0;
         make_groups(load);
         shuffle_dice(load);
 }
@@ -451,6 +453,30 @@ static void do_flood(struct load *load) {
         }
 }
 
+/* While the writer is busy with a batch. */
+static void meanwhile(void *ctx) {
+        struct load *load = ctx;
+        int64_t nr = world_between(&load->world, 1, 4);
+        trace("    meanwhile:", 0, 0, 0, 0);
+        while (nr-- > 0)
+                switch (world_between(&load->world, 0, 4)) {
+                case 0:
+                        do_hold(load);
+                        break;
+                case 1:
+                        do_extend(load);
+                        break;
+                case 2:
+                        do_void(load);
+                        break;
+                case 3:
+                        do_mail(load);
+                        break;
+                default:
+                        do_post(load, draw_ticket(load));
+                }
+}
+
 static void happen(struct load *load, enum event event) {
         struct world *world = &load->world;
         switch (event) {
@@ -519,7 +545,8 @@ static void happen(struct load *load, enum event event) {
                         audit_store(world, draw_subject(load, false));
                 break;
         case FLOOD:
-                do_flood(load);
+                if (load->floods && world_chance(world, 5))
+                        do_flood(load);
                 break;
         case EVENT_NR:
                 break;
@@ -581,6 +608,7 @@ static void everything_is_known(struct world *world) {
 static void finish(struct load *load) {
         struct world *world = &load->world;
         trace("finish", 0, 0, 0, 0);
+        world->meanwhile = NULL;
         faulty_heal();
         world_settle(world);
         while (world->truth.idle.nr > 0)
@@ -605,6 +633,8 @@ void workload_run(uint64_t seed, uint64_t events, struct workload_report *report
         for (unsigned i = 0; i < load.keys_nr; i++)
                 do_create(&load);
         world_settle(&load.world);
+        load.world.meanwhile = meanwhile;
+        load.world.meanwhile_ctx = &load;
         for (uint64_t i = 0; i < events; i++) {
                 trace_next();
                 happen(&load, load.dice[xorshift_next(&load.world.x) % DICE]);

@@ -77,6 +77,15 @@ static void on_limits(void *ctx, struct tk_id id, const struct tk_limit *limits,
         on_version(world, group, limits, limits_nr);
 }
 
+/* The writer holds no lock here, so its batch is as good a moment as any for the loops. */
+static void on_between(void *ctx) {
+        struct world *world = ctx;
+        uint64_t before = world->fired_before;
+        if (world->meanwhile && !world->ending && world_chance(world, 30))
+                world->meanwhile(world->meanwhile_ctx);
+        world->fired_before = before;
+}
+
 static void on_marked(void *ctx) {
         truth_saw_mark(&((struct world *)ctx)->truth);
 }
@@ -552,6 +561,7 @@ void world_open(struct world *world, uint64_t seed, int64_t now_ms) {
                                            .entry = on_entry,
                                            .key = on_key,
                                            .limits = on_limits,
+                                           .between = on_between,
                                            .marked = on_marked,
                                            .undone = on_undone,
                                            .landed = on_landed,

@@ -29,9 +29,11 @@ struct world {
         struct tk_service *service;
         struct world_box boxes[WORLD_LOOPS];
         int64_t now_ms;
-        uint64_t batches;      /* of the writer, so far */
-        uint64_t fired_before; /* faults before the running step: later ones excuse its answers */
-        bool ending;           /* the process ends: tickets are ended as soon as they can be */
+        uint64_t batches;             /* of the writer, so far */
+        uint64_t fired_before;        /* faults before the running step: later ones excuse its answers */
+        void (*meanwhile)(void *ctx); /* what loops do while a batch is under way; may be NULL */
+        void *meanwhile_ctx;
+        bool ending; /* the process ends: tickets are ended as soon as they can be */
         struct auditor *auditor;
         unsigned crashes, restarts;
         uint64_t answers[TK_HOLD_NO_STORE + 1];
