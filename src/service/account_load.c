@@ -44,17 +44,31 @@ static int64_t live_held(const struct tk_account *account, const struct tk_limit
         return held;
 }
 
-static int64_t doubt_of(const struct tk_service *service, struct tk_id subject, const struct tk_limit *limit,
-                        int64_t number, int64_t *bound) {
-        for (size_t i = 0; i < service->doubts_nr; i++) {
-                const struct tk_doubt *d = &service->doubts[i];
-                if (tk_id_eq(d->lease.subject, subject) && d->lease.meter == limit->meter &&
-                    tk_window_spec_eq(d->lease.window, limit->window) && d->lease.number == number) {
-                        *bound = d->lease.bound;
-                        return d->amount;
-                }
-        }
-        return 0;
+struct doubt_search {
+        const struct tk_limit *limit;
+        int64_t number;
+        int64_t amount; /* found */
+};
+
+static bool search_doubt(const struct tk_doubt *doubt, void *ctx) {
+        struct doubt_search *s = ctx;
+        if (doubt->meter != s->limit->meter || doubt->number != s->number ||
+            !tk_window_spec_eq(doubt->window, s->limit->window))
+                return true;
+        s->amount = doubt->amount;
+        return false;
+}
+
+/*
+ * Read before the sum of the same window: a command that resolves it in between turns it into usage, and is
+ * then seen twice until the change log is read, but never not at all.
+ */
+static enum tk_err doubt_of(struct tk_reader *reader, struct tk_id subject, const struct tk_limit *limit,
+                            int64_t number, int64_t *doubt) {
+        struct doubt_search search = {.limit = limit, .number = number};
+        enum tk_err err = tk_reader_doubt_list(reader, subject, search_doubt, &search);
+        *doubt = search.amount;
+        return err;
 }
 
 static enum tk_err stored_sum(const struct tk_account *account, struct tk_reader *reader,
@@ -74,19 +88,19 @@ static enum tk_err stored_sum(const struct tk_account *account, struct tk_reader
         return tk_reader_usage_sum(reader, account->id, limit->meter, from, to, sum);
 }
 
-static enum tk_err load_slot(const struct tk_account *account, const struct tk_service *service,
-                             struct tk_reader *reader, const struct tk_counter *counter, int64_t number,
-                             struct tk_slot *out) {
+static enum tk_err load_slot(const struct tk_account *account, struct tk_reader *reader,
+                             const struct tk_counter *counter, int64_t number, struct tk_slot *out) {
         const struct tk_limit *limit = &counter->limit;
         struct tk_slot slot = {.valid = true, .number = number};
-        enum tk_err err = stored_sum(account, reader, limit, number, &slot.count.posted);
+        enum tk_err err = doubt_of(reader, account->id, limit, number, &slot.doubt);
+        if (err == TK_OK)
+                err = stored_sum(account, reader, limit, number, &slot.count.posted);
         if (err == TK_OK)
                 err = add_posting(account, limit, number, &slot.count.posted);
         if (err != TK_OK)
                 return err;
-        slot.doubt = doubt_of(service, account->id, limit, number, &slot.bound);
         if (__builtin_add_overflow(slot.count.posted, slot.doubt, &slot.count.posted))
-                return TK_E_OVERFLOW;
+                slot.count.posted = INT64_MAX; /* beyond every cap, and of use to nobody as an error */
         slot.count.held = live_held(account, limit, number);
         if (!tk_counter_is_leased(counter))
                 slot.bound = INT64_MAX;
@@ -129,50 +143,48 @@ static struct tk_slot short_slot(const struct tk_account *account, const struct 
         return slot;
 }
 
-static enum tk_err load_window(const struct tk_account *account, const struct tk_service *service,
-                               struct tk_reader *reader, const struct tk_counter *counter, int64_t number,
-                               struct tk_slot *out) {
+static enum tk_err load_window(const struct tk_account *account, struct tk_reader *reader,
+                               const struct tk_counter *counter, int64_t number, struct tk_slot *out) {
         if (!tk_counter_is_stored(counter)) {
                 *out = short_slot(account, &counter->limit, number);
                 return TK_OK;
         }
-        enum tk_err err = load_slot(account, service, reader, counter, number, out);
+        enum tk_err err = load_slot(account, reader, counter, number, out);
         if (err == TK_OK)
                 keep_bound(account, &counter->limit, out);
         return err;
 }
 
-static enum tk_err load_counter(const struct tk_account *account, const struct tk_service *service,
-                                struct tk_reader *reader, int64_t now_s, struct tk_counter *counter) {
+static enum tk_err load_counter(const struct tk_account *account, struct tk_reader *reader, int64_t now_s,
+                                struct tk_counter *counter) {
         const struct tk_limit *limit = &counter->limit;
         int64_t now = tk_window_number(limit->window, now_s);
-        enum tk_err err = load_window(account, service, reader, counter, now, &counter->now);
+        enum tk_err err = load_window(account, reader, counter, now, &counter->now);
         bool slides = limit->flags & TK_LIMIT_SLIDING ||
                       (!tk_counter_is_stored(counter) && limit->window.kind != TK_WINDOW_FLIGHT);
         if (err == TK_OK && slides)
-                err = load_window(account, service, reader, counter, now - 1, &counter->before);
+                err = load_window(account, reader, counter, now - 1, &counter->before);
         for (const struct tk_place *p = account->live; err == TK_OK && p; p = p->next) {
                 int64_t number = tk_window_number(limit->window, p->ticket->hold.at_s);
                 struct tk_slot slot;
                 if (tk_counter_slot_get(counter, number))
                         continue;
-                err = load_window(account, service, reader, counter, number, &slot);
+                err = load_window(account, reader, counter, number, &slot);
                 if (err == TK_OK && !tk_counter_keep(counter, &slot))
                         err = TK_E_NO_MEMORY;
         }
         return err;
 }
 
-enum tk_err tk_account_load(struct tk_account *account, const struct tk_service *service,
-                            struct tk_reader *reader, const struct tk_limit *limits, unsigned limits_nr,
-                            int64_t now_s) {
+enum tk_err tk_account_load(struct tk_account *account, struct tk_reader *reader,
+                            const struct tk_limit *limits, unsigned limits_nr, int64_t now_s) {
         struct tk_counter *counters = limits_nr ? calloc(limits_nr, sizeof *counters) : NULL;
         tk_account_assert(account);
         if (limits_nr && !counters)
                 return TK_E_NO_MEMORY;
         for (unsigned i = 0; i < limits_nr; i++) {
                 counters[i].limit = limits[i];
-                enum tk_err err = load_counter(account, service, reader, now_s, &counters[i]);
+                enum tk_err err = load_counter(account, reader, now_s, &counters[i]);
                 if (err != TK_OK) {
                         tk_counters_free(&counters, limits_nr);
                         return err;

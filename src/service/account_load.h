@@ -12,8 +12,7 @@
  * must see exactly what the posting list does not hold: the writer's thread, between two batches). On a fault
  * the counters that were are kept.
  */
-TK_CHECKED enum tk_err tk_account_load(struct tk_account *account, const struct tk_service *service,
-                                       struct tk_reader *reader, const struct tk_limit *limits,
-                                       unsigned limits_nr, int64_t now_s);
+TK_CHECKED enum tk_err tk_account_load(struct tk_account *account, struct tk_reader *reader,
+                                       const struct tk_limit *limits, unsigned limits_nr, int64_t now_s);
 
 #endif

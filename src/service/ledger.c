@@ -297,7 +297,7 @@ static enum tk_err load(struct tk_service *service, struct tk_account *account) 
         enum tk_err err = read_limits(service, account, limits, &limits_nr);
         tk_lock(&account->lock);
         if (err == TK_OK)
-                err = tk_account_load(account, service, service->writer_reader, limits, limits_nr,
+                err = tk_account_load(account, service->writer_reader, limits, limits_nr,
                                       atomic_load(&service->clock_s));
         if (err != TK_OK)
                 account->loaded = false; /* never go on under limits that are no longer the subject's */

@@ -18,12 +18,6 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-/* What the last run of this node left open: counted against its window until it is resolved. */
-struct tk_doubt {
-        struct tk_lease lease; /* as found; its bound is what the row still says */
-        int64_t amount;        /* bound - posted at start, > 0 */
-};
-
 struct tk_service {
         /* immutable after start */
         struct tk_store *store;
@@ -34,8 +28,6 @@ struct tk_service {
         bool manual; /* no threads: a simulation drives it */
         struct tk_writer *writer;
         struct tk_ring *ring;
-        struct tk_doubt *doubts; /* sorted by subject */
-        size_t doubts_nr;
 
         /* owned by the writer's thread */
         struct tk_reader *writer_reader;

@@ -156,12 +156,12 @@ static bool lease_ok(const struct tk_lease *lease) {
 }
 
 /* Whether the part of it is sound that says which one it is. */
-static bool doubt_name_ok(const struct tk_doubt_row *doubt) {
+static bool doubt_name_ok(const struct tk_doubt *doubt) {
         return !tk_id_none(doubt->subject) && (unsigned)doubt->meter < TK_METER_NR &&
                tk_window_spec_ok(doubt->window) && doubt->window.kind != TK_WINDOW_FLIGHT;
 }
 
-static bool doubt_ok(const struct tk_doubt_row *doubt) {
+static bool doubt_ok(const struct tk_doubt *doubt) {
         return doubt_name_ok(doubt) && doubt->amount > 0 && time_ok(doubt->since_ms);
 }
 
@@ -325,7 +325,7 @@ enum tk_err tk_store_lease_drop(struct tk_store *store, const struct tk_lease *l
         return store->ops->lease_drop(store, lease);
 }
 
-enum tk_err tk_store_doubt_put(struct tk_store *store, const struct tk_doubt_row *doubt) {
+enum tk_err tk_store_doubt_put(struct tk_store *store, const struct tk_doubt *doubt) {
         const enum tk_err broken = in_batch(store);
         if (broken)
                 return broken;
@@ -334,7 +334,7 @@ enum tk_err tk_store_doubt_put(struct tk_store *store, const struct tk_doubt_row
         return store->ops->doubt_put(store, doubt);
 }
 
-enum tk_err tk_store_doubt_drop(struct tk_store *store, const struct tk_doubt_row *doubt) {
+enum tk_err tk_store_doubt_drop(struct tk_store *store, const struct tk_doubt *doubt) {
         const enum tk_err broken = in_batch(store);
         if (broken)
                 return broken;
@@ -552,7 +552,7 @@ struct doubt_walk {
         enum tk_err err;
 };
 
-static bool doubt_up(const struct tk_doubt_row *doubt, void *ctx) {
+static bool doubt_up(const struct tk_doubt *doubt, void *ctx) {
         struct doubt_walk *walk = ctx;
         if (!doubt_ok(doubt) || !(tk_id_none(walk->subject) || tk_id_eq(doubt->subject, walk->subject))) {
                 walk->err = damaged("doubt of", doubt->subject);

@@ -59,7 +59,7 @@ struct tk_lease {
 };
 
 /* What a crash left open of a window: perhaps spent, perhaps not. It counts as spent. */
-struct tk_doubt_row {
+struct tk_doubt {
         struct tk_id subject;
         enum tk_meter meter;
         struct tk_window_spec window;
@@ -128,9 +128,9 @@ TK_CHECKED enum tk_err tk_store_lease_drop(struct tk_store *store, const struct 
  * Inserts, or adds the amount to the doubt of the same (subject, meter, window, number), of which since_ms
  * becomes the earlier one. OVERFLOW, by which nothing changed.
  */
-TK_CHECKED enum tk_err tk_store_doubt_put(struct tk_store *store, const struct tk_doubt_row *doubt);
+TK_CHECKED enum tk_err tk_store_doubt_put(struct tk_store *store, const struct tk_doubt *doubt);
 /* Removes it, whatever its amount. Appends its subject to the change log. NOT_FOUND. */
-TK_CHECKED enum tk_err tk_store_doubt_drop(struct tk_store *store, const struct tk_doubt_row *doubt);
+TK_CHECKED enum tk_err tk_store_doubt_drop(struct tk_store *store, const struct tk_doubt *doubt);
 /* Appends to the change log, for who reads more than changed rows: what a subject used was added to from
  * outside. */
 TK_CHECKED enum tk_err tk_store_change_add(struct tk_store *store, struct tk_id subject);
@@ -182,7 +182,7 @@ TK_CHECKED enum tk_err tk_reader_entry_list(struct tk_reader *reader, struct tk_
 typedef bool tk_lease_each_f(const struct tk_lease *lease, void *ctx);
 TK_CHECKED enum tk_err tk_reader_lease_list(struct tk_reader *reader, tk_lease_each_f *each, void *ctx);
 
-typedef bool tk_doubt_each_f(const struct tk_doubt_row *doubt, void *ctx);
+typedef bool tk_doubt_each_f(const struct tk_doubt *doubt, void *ctx);
 /* Of a subject or, with the none id, of all; by subject, meter, window and number, ascending. */
 TK_CHECKED enum tk_err tk_reader_doubt_list(struct tk_reader *reader, struct tk_id subject,
                                             tk_doubt_each_f *each, void *ctx);

@@ -77,7 +77,7 @@ typedef enum tk_err tk_store_entry_add_f(struct tk_store *store, const struct tk
 typedef enum tk_err tk_store_limits_put_f(struct tk_store *store, struct tk_id subject,
                                           const struct tk_limit *limits, unsigned limits_nr);
 typedef enum tk_err tk_store_lease_f(struct tk_store *store, const struct tk_lease *lease);
-typedef enum tk_err tk_store_doubt_f(struct tk_store *store, const struct tk_doubt_row *doubt);
+typedef enum tk_err tk_store_doubt_f(struct tk_store *store, const struct tk_doubt *doubt);
 typedef enum tk_err tk_store_change_add_f(struct tk_store *store, struct tk_id subject);
 typedef enum tk_err tk_store_meta_put_f(struct tk_store *store, const char *name, struct tk_str value);
 

@@ -91,19 +91,19 @@ int tk_memory_lease_order(const struct tk_lease *a, const struct tk_lease *b) {
         return order ? order : compare(a->number, b->number);
 }
 
-static struct tk_lease doubt_name(const struct tk_doubt_row *doubt) {
+static struct tk_lease doubt_name(const struct tk_doubt *doubt) {
         return (struct tk_lease){.subject = doubt->subject,
                                  .meter = doubt->meter,
                                  .window = doubt->window,
                                  .number = doubt->number};
 }
 
-static int doubt_order(const struct tk_doubt_row *a, const struct tk_doubt_row *b) {
+static int doubt_order(const struct tk_doubt *a, const struct tk_doubt *b) {
         const struct tk_lease a_name = doubt_name(a), b_name = doubt_name(b);
         return tk_memory_lease_order(&a_name, &b_name);
 }
 
-size_t tk_memory_doubt_place(const struct tk_memory_store *store, const struct tk_doubt_row *doubt,
+size_t tk_memory_doubt_place(const struct tk_memory_store *store, const struct tk_doubt *doubt,
                              bool *is_there) {
         size_t low = 0, high = store->doubts_nr;
         while (low < high) {
@@ -117,7 +117,7 @@ size_t tk_memory_doubt_place(const struct tk_memory_store *store, const struct t
         return low;
 }
 
-bool tk_memory_doubt_same(const struct tk_doubt_row *a, const struct tk_doubt_row *b) {
+bool tk_memory_doubt_same(const struct tk_doubt *a, const struct tk_doubt *b) {
         return doubt_order(a, b) == 0;
 }
 

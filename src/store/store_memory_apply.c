@@ -166,7 +166,7 @@ static void apply_lease(struct tk_memory_store *store, const struct tk_lease *le
         }
 }
 
-static void apply_doubt(struct tk_memory_store *store, const struct tk_doubt_row *doubt, bool put) {
+static void apply_doubt(struct tk_memory_store *store, const struct tk_doubt *doubt, bool put) {
         bool is_there;
         const size_t at = tk_memory_doubt_place(store, doubt, &is_there);
         const size_t after = store->doubts_nr - at;

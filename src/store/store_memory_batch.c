@@ -201,8 +201,7 @@ enum tk_err tk_memory_entry_add(struct tk_store *base, const struct tk_entry *en
 /* ---- doubts ---- */
 
 /* The doubt as this batch sees it, or NULL. */
-static const struct tk_doubt_row *doubt_seen(const struct tk_memory_store *store,
-                                             const struct tk_doubt_row *doubt) {
+static const struct tk_doubt *doubt_seen(const struct tk_memory_store *store, const struct tk_doubt *doubt) {
         const uint64_t hash = tk_memory_id_hash(doubt->subject);
         const struct tk_memory_op *op = NULL;
         bool is_there;
@@ -214,9 +213,9 @@ static const struct tk_doubt_row *doubt_seen(const struct tk_memory_store *store
         return is_there ? &store->doubts[at] : NULL;
 }
 
-enum tk_err tk_memory_doubt_put(struct tk_store *base, const struct tk_doubt_row *doubt) {
+enum tk_err tk_memory_doubt_put(struct tk_store *base, const struct tk_doubt *doubt) {
         struct tk_memory_store *store = tk_memory_of(base);
-        const struct tk_doubt_row *seen = doubt_seen(store, doubt);
+        const struct tk_doubt *seen = doubt_seen(store, doubt);
         struct tk_memory_op op = {.what = TK_OP_DOUBT_PUT, .doubt = *doubt};
         if (seen && __builtin_add_overflow(seen->amount, doubt->amount, &op.doubt.amount))
                 return TK_E_OVERFLOW;
@@ -228,7 +227,7 @@ enum tk_err tk_memory_doubt_put(struct tk_store *base, const struct tk_doubt_row
         return TK_OK;
 }
 
-enum tk_err tk_memory_doubt_drop(struct tk_store *base, const struct tk_doubt_row *doubt) {
+enum tk_err tk_memory_doubt_drop(struct tk_store *base, const struct tk_doubt *doubt) {
         struct tk_memory_store *store = tk_memory_of(base);
         if (!doubt_seen(store, doubt))
                 return TK_E_NOT_FOUND;

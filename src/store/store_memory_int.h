@@ -79,7 +79,7 @@ struct tk_memory_op {
                 struct tk_entry *entry;          /* owned */
                 struct tk_memory_limits *limits; /* owned */
                 struct tk_lease lease;
-                struct tk_doubt_row doubt;
+                struct tk_doubt doubt;
                 struct tk_id changed;
                 struct tk_memory_meta *meta; /* owned */
         };
@@ -111,7 +111,7 @@ struct tk_memory_store {
         size_t limits_nr, limits_size;
         struct tk_lease *leases; /* in the order of tk_memory_lease_order() */
         size_t leases_nr, leases_size;
-        struct tk_doubt_row *doubts; /* in the same order */
+        struct tk_doubt *doubts; /* in the same order */
         size_t doubts_nr, doubts_size;
         struct tk_memory_meta **metas;
         size_t metas_nr, metas_size;
@@ -148,10 +148,9 @@ int tk_memory_order(int64_t a_ms, struct tk_id a, int64_t b_ms, struct tk_id b);
 /* By subject, meter, window and number. */
 int tk_memory_lease_order(const struct tk_lease *a, const struct tk_lease *b);
 /* The first doubt that is not before this one; *is_there: it is this one. */
-size_t tk_memory_doubt_place(const struct tk_memory_store *store, const struct tk_doubt_row *doubt,
+size_t tk_memory_doubt_place(const struct tk_memory_store *store, const struct tk_doubt *doubt,
                              bool *is_there);
-bool tk_memory_doubt_same(const struct tk_doubt_row *a,
-                          const struct tk_doubt_row *b); /* but for the amount */
+bool tk_memory_doubt_same(const struct tk_doubt *a, const struct tk_doubt *b); /* but for the amount */
 /* Grows *array of items of this size for `more`; false: out of memory. */
 TK_CHECKED bool tk_memory_grow(void *array, size_t *size, size_t nr, size_t more, size_t item);
 

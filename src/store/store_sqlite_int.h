@@ -164,7 +164,7 @@ TK_CHECKED enum tk_err tk_sqlite_limits_read(struct tk_sqlite_conn *conn, struct
                                              struct tk_limit limits[TK_KEY_LIMITS_MAX], unsigned *limits_nr);
 TK_CHECKED enum tk_err tk_sqlite_entry_read(struct tk_sqlite_use *use, struct tk_entry *out);
 TK_CHECKED enum tk_err tk_sqlite_lease_read(struct tk_sqlite_use *use, struct tk_lease *out);
-TK_CHECKED enum tk_err tk_sqlite_doubt_read(struct tk_sqlite_use *use, struct tk_doubt_row *out);
+TK_CHECKED enum tk_err tk_sqlite_doubt_read(struct tk_sqlite_use *use, struct tk_doubt *out);
 /* NOT_FOUND; TOO_BIG: more than size. */
 TK_CHECKED enum tk_err tk_sqlite_meta_get(struct tk_sqlite_conn *conn, const char *name, void *out,
                                           size_t size, size_t *len);

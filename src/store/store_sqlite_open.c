@@ -199,7 +199,8 @@ void tk_sqlite_conn_close(struct tk_sqlite_conn *conn) {
 /* CORRUPT: not a store of ours. An empty file is one that is about to become ours. */
 static enum tk_err identify(struct tk_sqlite_conn *conn, const char *path, const struct tk_why *why) {
         int64_t application = 0, tables = 0;
-        /* In this order: another process may be making the first tables between the two, together with the mark. */
+        /* In this order: another process may be making the first tables between the two, together with the
+         * mark. */
         enum tk_err err = exec_int(conn, "SELECT count(*) FROM sqlite_schema", &tables);
         if (!err)
                 err = exec_int(conn, "PRAGMA application_id", &application);

@@ -198,7 +198,7 @@ enum tk_err tk_sqlite_reader_doubt_list(struct tk_reader *reader, struct tk_id s
         const bool all = tk_id_none(subject);
         struct tk_sqlite_use use =
                 tk_sqlite_begin(conn_of(reader), all ? TK_SQL_DOUBT_LIST : TK_SQL_DOUBT_LIST_SUBJECT);
-        struct tk_doubt_row doubt;
+        struct tk_doubt doubt;
         enum tk_err err;
         if (!all)
                 tk_sqlite_id(&use, &subject);

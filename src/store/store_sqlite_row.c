@@ -131,7 +131,7 @@ enum tk_err tk_sqlite_lease_read(struct tk_sqlite_use *use, struct tk_lease *out
         return use->bad ? damaged("a lease of", out->subject) : TK_OK;
 }
 
-enum tk_err tk_sqlite_doubt_read(struct tk_sqlite_use *use, struct tk_doubt_row *out) {
+enum tk_err tk_sqlite_doubt_read(struct tk_sqlite_use *use, struct tk_doubt *out) {
         memset(out, 0, sizeof *out);
         tk_sqlite_col_blob(use, out->subject.b, sizeof out->subject.b);
         out->meter = (enum tk_meter)tk_sqlite_col_int(use, 0, TK_METER_NR - 1);

@@ -185,7 +185,7 @@ enum tk_err tk_sqlite_lease_drop(struct tk_store *store, const struct tk_lease *
 }
 
 /* The six columns that name a doubt. */
-static void bind_doubt(struct tk_sqlite_use *use, const struct tk_doubt_row *doubt) {
+static void bind_doubt(struct tk_sqlite_use *use, const struct tk_doubt *doubt) {
         tk_sqlite_id(use, &doubt->subject);
         tk_sqlite_int(use, (int64_t)doubt->meter);
         bind_window(use, doubt->window);
@@ -193,9 +193,9 @@ static void bind_doubt(struct tk_sqlite_use *use, const struct tk_doubt_row *dou
 }
 
 /* OVERFLOW: what is stored and this do not fit together. A damaged one is not added to either. */
-static enum tk_err doubt_fits(struct tk_sqlite_conn *conn, const struct tk_doubt_row *doubt) {
+static enum tk_err doubt_fits(struct tk_sqlite_conn *conn, const struct tk_doubt *doubt) {
         struct tk_sqlite_use use = tk_sqlite_begin(conn, TK_SQL_DOUBT_GET);
-        struct tk_doubt_row stored;
+        struct tk_doubt stored;
         int64_t sum;
         bind_doubt(&use, doubt);
         enum tk_err err = tk_sqlite_next(&use);
@@ -207,7 +207,7 @@ static enum tk_err doubt_fits(struct tk_sqlite_conn *conn, const struct tk_doubt
         return err == TK_E_NOT_FOUND ? TK_OK : err;
 }
 
-enum tk_err tk_sqlite_doubt_put(struct tk_store *store, const struct tk_doubt_row *doubt) {
+enum tk_err tk_sqlite_doubt_put(struct tk_store *store, const struct tk_doubt *doubt) {
         struct tk_sqlite_conn *conn;
         enum tk_err err = conn_get(store, &conn);
         if (!err)
@@ -221,7 +221,7 @@ enum tk_err tk_sqlite_doubt_put(struct tk_store *store, const struct tk_doubt_ro
         return tk_sqlite_run(&use);
 }
 
-enum tk_err tk_sqlite_doubt_drop(struct tk_store *store, const struct tk_doubt_row *doubt) {
+enum tk_err tk_sqlite_doubt_drop(struct tk_store *store, const struct tk_doubt *doubt) {
         struct tk_sqlite_conn *conn;
         enum tk_err err = conn_get(store, &conn);
         if (err)

@@ -8,10 +8,10 @@
 
 struct doubts {
         unsigned nr, stop_at;
-        struct tk_doubt_row of[LIST_MAX];
+        struct tk_doubt of[LIST_MAX];
 };
 
-static bool take(const struct tk_doubt_row *doubt, void *ctx) {
+static bool take(const struct tk_doubt *doubt, void *ctx) {
         struct doubts *list = ctx;
         assert_true(list->nr < LIST_MAX);
         list->of[list->nr++] = *doubt;
@@ -24,14 +24,14 @@ static struct doubts list_of(const struct fix *fix, struct tk_id subject) {
         return list;
 }
 
-static enum tk_err put(struct fix *fix, const struct tk_doubt_row *doubt) {
+static enum tk_err put(struct fix *fix, const struct tk_doubt *doubt) {
         assert_ok(tk_store_begin(fix->store));
         enum tk_err err = tk_store_doubt_put(fix->store, doubt);
         assert_ok(tk_store_commit(fix->store));
         return err;
 }
 
-static enum tk_err drop(struct fix *fix, const struct tk_doubt_row *doubt) {
+static enum tk_err drop(struct fix *fix, const struct tk_doubt *doubt) {
         assert_ok(tk_store_begin(fix->store));
         enum tk_err err = tk_store_doubt_drop(fix->store, doubt);
         assert_ok(tk_store_commit(fix->store));
@@ -40,8 +40,8 @@ static enum tk_err drop(struct fix *fix, const struct tk_doubt_row *doubt) {
 
 static void test_doubt_round_trip_and_order(void **state) {
         struct fix *fix = *state;
-        const struct tk_doubt_row base = doubt_of(id_of(5), 10);
-        struct tk_doubt_row want[7];
+        const struct tk_doubt base = doubt_of(id_of(5), 10);
+        struct tk_doubt want[7];
         for (unsigned i = 0; i < 7; i++) {
                 want[i] = base;
                 want[i].amount = 10 + i;
@@ -76,7 +76,7 @@ static void test_doubt_round_trip_and_order(void **state) {
 
 static void test_doubt_put_again_adds(void **state) {
         struct fix *fix = *state;
-        struct tk_doubt_row doubt = doubt_of(id_of(1), 10);
+        struct tk_doubt doubt = doubt_of(id_of(1), 10);
         doubt.since_ms = 50;
         assert_ok(put(fix, &doubt));
         doubt.since_ms = 70;
@@ -99,7 +99,7 @@ static void test_doubt_put_again_adds(void **state) {
 
 static void test_doubt_that_overflows_changes_nothing(void **state) {
         struct fix *fix = *state;
-        struct tk_doubt_row doubt = doubt_of(id_of(1), INT64_MAX - 3);
+        struct tk_doubt doubt = doubt_of(id_of(1), INT64_MAX - 3);
         assert_ok(put(fix, &doubt));
         assert_ok(tk_store_begin(fix->store));
         doubt.amount = 4;
@@ -118,7 +118,7 @@ static void test_doubt_that_overflows_changes_nothing(void **state) {
 static void test_doubt_drop_is_a_change_of_its_subject(void **state) {
         struct fix *fix = *state;
         struct contract_changes changes = {0};
-        struct tk_doubt_row one = doubt_of(id_of(1), 10), two = doubt_of(id_of(2), 10), other = one;
+        struct tk_doubt one = doubt_of(id_of(1), 10), two = doubt_of(id_of(2), 10), other = one;
         other.number++;
         assert_ok(put(fix, &one));
         assert_ok(put(fix, &two));
@@ -136,7 +136,7 @@ static void test_doubt_drop_is_a_change_of_its_subject(void **state) {
 
 static void test_doubt_sees_its_own_batch(void **state) {
         struct fix *fix = *state;
-        const struct tk_doubt_row doubt = doubt_of(id_of(1), 10);
+        const struct tk_doubt doubt = doubt_of(id_of(1), 10);
         assert_ok(put(fix, &doubt));
         assert_ok(tk_store_begin(fix->store));
         assert_ok(tk_store_doubt_drop(fix->store, &doubt));
@@ -160,7 +160,7 @@ static void test_doubt_sees_its_own_batch(void **state) {
 
 static void test_front_refuses_doubts_that_are_none(void **state) {
         struct fix *fix = *state;
-        struct tk_doubt_row bad[8];
+        struct tk_doubt bad[8];
         for (size_t i = 0; i < 8; i++)
                 bad[i] = doubt_of(id_of(1), 5);
         memset(&bad[0].subject, 0, sizeof bad[0].subject);

@@ -106,16 +106,16 @@ struct tk_lease lease_of(struct tk_id subject, int64_t bound) {
                                  .bound = bound};
 }
 
-struct tk_doubt_row doubt_of(struct tk_id subject, int64_t amount) {
-        return (struct tk_doubt_row){.subject = subject,
-                                     .meter = TK_METER_USD,
-                                     .window = {.kind = TK_WINDOW_MONTH},
-                                     .number = 682,
-                                     .amount = amount,
-                                     .since_ms = 1700000000000};
+struct tk_doubt doubt_of(struct tk_id subject, int64_t amount) {
+        return (struct tk_doubt){.subject = subject,
+                                 .meter = TK_METER_USD,
+                                 .window = {.kind = TK_WINDOW_MONTH},
+                                 .number = 682,
+                                 .amount = amount,
+                                 .since_ms = 1700000000000};
 }
 
-bool doubt_same(const struct tk_doubt_row *a, const struct tk_doubt_row *b) {
+bool doubt_same(const struct tk_doubt *a, const struct tk_doubt *b) {
         return tk_id_eq(a->subject, b->subject) && a->meter == b->meter &&
                tk_window_spec_eq(a->window, b->window) && a->number == b->number && a->amount == b->amount &&
                a->since_ms == b->since_ms;

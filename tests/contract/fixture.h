@@ -27,11 +27,11 @@ struct tk_key key_of(struct tk_id org, unsigned n);
 void digest_of(unsigned n, uint8_t out[32]);
 struct tk_entry entry_of(struct tk_id org, struct tk_id subject, unsigned n);
 struct tk_lease lease_of(struct tk_id subject, int64_t bound);
-struct tk_doubt_row doubt_of(struct tk_id subject, int64_t amount);
+struct tk_doubt doubt_of(struct tk_id subject, int64_t amount);
 
 bool limit_same(const struct tk_limit *a, const struct tk_limit *b);
 bool key_same(const struct tk_key *a, const struct tk_key *b);
-bool doubt_same(const struct tk_doubt_row *a, const struct tk_doubt_row *b);
+bool doubt_same(const struct tk_doubt *a, const struct tk_doubt *b);
 bool entry_same(const struct tk_entry *a, const struct tk_entry *b);
 
 /* One batch with one thing in it. */

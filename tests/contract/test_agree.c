@@ -66,8 +66,8 @@ static unsigned random_limits(struct pair *pair, struct tk_limit limits[4]) {
         return nr;
 }
 
-static struct tk_doubt_row random_doubt(struct pair *pair) {
-        struct tk_doubt_row doubt = doubt_of(id_of(1 + pick(pair, 3)), pick(pair, 1000));
+static struct tk_doubt random_doubt(struct pair *pair) {
+        struct tk_doubt doubt = doubt_of(id_of(1 + pick(pair, 3)), pick(pair, 1000));
         doubt.meter = (enum tk_meter)pick(pair, 2);
         doubt.number = (int64_t)pick(pair, 2);
         doubt.since_ms = pick(pair, 1000);
@@ -92,7 +92,7 @@ static void one_op(struct pair *pair) {
         const struct tk_key key = random_key(pair);
         const struct tk_lease lease = random_lease(pair);
         const struct tk_id subject = random_subject(pair);
-        const struct tk_doubt_row doubt = random_doubt(pair);
+        const struct tk_doubt doubt = random_doubt(pair);
         struct tk_limit limits[4];
         const unsigned limits_nr = random_limits(pair, limits);
         const int64_t amount = random_amount(pair), hour = (int64_t)pick(pair, 200) - 60;
@@ -225,7 +225,7 @@ static bool add_lease(const struct tk_lease *lease, void *ctx) {
         return true;
 }
 
-static bool add_doubt(const struct tk_doubt_row *doubt, void *ctx) {
+static bool add_doubt(const struct tk_doubt *doubt, void *ctx) {
         struct text *text = ctx;
         add(text, "doubt");
         add_id(text, doubt->subject);

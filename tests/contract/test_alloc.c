@@ -75,7 +75,7 @@ static enum tk_err write_batch(struct tk_store *store, unsigned base) {
                 struct tk_key key = key_of(tk_store_org(store), base + i);
                 struct tk_entry entry = entry_of(tk_store_org(store), key.id, base + i);
                 struct tk_lease lease = lease_of(key.id, 5);
-                struct tk_doubt_row doubt = doubt_of(key.id, 5), gone = doubt_of(tk_store_org(store), 5);
+                struct tk_doubt doubt = doubt_of(key.id, 5), gone = doubt_of(tk_store_org(store), 5);
                 char name[] = {(char)('a' + i % 26), (char)('a' + i / 26), '\0'};
                 err = tk_store_key_insert(store, &key);
                 if (!err)
@@ -129,7 +129,7 @@ static bool count_lease(const struct tk_lease *lease, void *ctx) {
         return true;
 }
 
-static bool count_doubt(const struct tk_doubt_row *doubt, void *ctx) {
+static bool count_doubt(const struct tk_doubt *doubt, void *ctx) {
         TK_UNUSED(doubt);
         ((struct seen *)ctx)->doubts++;
         return true;

@@ -31,7 +31,7 @@ static void fill(const char *url) {
                 struct tk_key key = key_of(tk_store_org(store), i);
                 struct tk_entry entry = entry_of(tk_store_org(store), key.id, i);
                 struct tk_lease lease = lease_of(key.id, 5);
-                struct tk_doubt_row doubt = doubt_of(key.id, 5);
+                struct tk_doubt doubt = doubt_of(key.id, 5);
                 assert_ok(tk_store_key_insert(store, &key));
                 assert_ok(tk_store_entry_add(store, &entry));
                 assert_ok(tk_store_lease_put(store, &lease));
@@ -64,7 +64,7 @@ static bool any_lease(const struct tk_lease *lease, void *ctx) {
         return true;
 }
 
-static bool any_doubt(const struct tk_doubt_row *doubt, void *ctx) {
+static bool any_doubt(const struct tk_doubt *doubt, void *ctx) {
         TK_UNUSED(doubt);
         TK_UNUSED(ctx);
         return true;
@@ -278,7 +278,7 @@ static unsigned use_all(const char *url) {
                 struct tk_key key = key_of(tk_store_org(store), 2);
                 struct tk_entry entry = entry_of(tk_store_org(store), key.id, 77);
                 struct tk_lease lease = lease_of(key.id, 8);
-                struct tk_doubt_row doubt = doubt_of(key.id, 8);
+                struct tk_doubt doubt = doubt_of(key.id, 8);
                 faults += tk_store_key_update(store, &key) != TK_OK;
                 faults += tk_store_key_touch(store, key.id, 99) != TK_OK;
                 faults += tk_store_usage_add(store, key.id, TK_METER_USD, 14, 5) != TK_OK;

@@ -36,7 +36,7 @@ static enum tk_err fill_batch(struct tk_store *store, unsigned batch) {
                 struct tk_key key = batch_key(store, batch, i), seen;
                 struct tk_entry entry = entry_of(tk_store_org(store), key.id, batch * 1000 + i);
                 struct tk_lease lease = lease_of(key.id, 5);
-                struct tk_doubt_row doubt = doubt_of(key.id, 5), gone = doubt_of(tk_store_org(store), 5);
+                struct tk_doubt doubt = doubt_of(key.id, 5), gone = doubt_of(tk_store_org(store), 5);
                 err = tk_store_key_insert(store, &key);
                 if (!err)
                         err = tk_store_mark(store);
@@ -103,7 +103,7 @@ static bool count_lease(const struct tk_lease *lease, void *ctx) {
         return true;
 }
 
-static bool count_doubt(const struct tk_doubt_row *doubt, void *ctx) {
+static bool count_doubt(const struct tk_doubt *doubt, void *ctx) {
         TK_UNUSED(doubt);
         ((struct seen *)ctx)->doubts++;
         return true;

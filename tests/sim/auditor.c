@@ -434,13 +434,14 @@ static void claim(struct auditor *a, struct truth_subject *subject, const struct
         if (!limit->always && !was_lent(subject, limit, &in))
                 return; /* live when its limit came: covered from the next hold on */
         a->claims = grown(a->claims, a->claims_nr, &a->claims_size, sizeof *a->claims);
-        a->claims[a->claims_nr++] = (struct claim){
-                .subject = subject,
-                .meter = l->meter,
-                .window = l->window,
-                .in = in,
-                .used = truth_posted(subject, limit, &in) + (holds ? truth_held(subject, l->meter, &in) : 0) +
-                        truth_doubt_get(subject, l->meter, l->window, in.number)};
+        a->claims[a->claims_nr++] =
+                (struct claim){.subject = subject,
+                               .meter = l->meter,
+                               .window = l->window,
+                               .in = in,
+                               .used = truth_add(truth_posted(subject, limit, &in) +
+                                                         (holds ? truth_held(subject, l->meter, &in) : 0),
+                                                 truth_doubt_get(subject, l->meter, l->window, in.number))};
 }
 
 /* Windows in which something is not durable, or was in doubt already. */
@@ -507,7 +508,7 @@ static bool read_lease(const struct tk_lease *lease, void *ctx) {
 }
 
 /* What is noted in doubt already; what a lease leaves open beyond it is found with the lease. */
-static bool read_doubt(const struct tk_doubt_row *row, void *ctx) {
+static bool read_doubt(const struct tk_doubt *row, void *ctx) {
         struct world *world = ctx;
         struct truth_subject *subject = truth_get(&world->truth, row->subject);
         if (!subject)
@@ -521,7 +522,7 @@ static void check_claims(const struct auditor *a) {
                 const struct claim *c = &a->claims[i];
                 int64_t durable = truth_durable(c->subject, c->meter, &c->in);
                 int64_t doubt = truth_doubt_get(c->subject, c->meter, c->window, c->in.number);
-                if (c->used > durable + doubt)
+                if (c->used > truth_add(durable, doubt))
                         trace_fail(
                                 "%s %u: %lld %s were posted, held or in doubt in window %lld; after the end "
                                 "%lld are posted and %lld in doubt",
@@ -538,10 +539,8 @@ static void check_clean(const struct world *world) {
                 doubts_nr += world->truth.subjects[i]->doubts_nr;
         for (size_t i = 0; i < a->olds_nr; i++) {
                 const struct truth_doubt *d = &a->olds[i].doubt;
-                struct calendar_window in = calendar_numbered(d->window, d->number);
                 int64_t now = truth_doubt_get(a->olds[i].subject, d->meter, d->window, d->number);
-                int64_t most = INT64_MAX - truth_durable(a->olds[i].subject, d->meter, &in);
-                if (now != (d->amount < most ? d->amount : most)) /* together no more than can be counted */
+                if (now != d->amount)
                         trace_fail("%s %u: a clean restart changed a doubt of %lld %s to %lld",
                                    truth_kind(a->olds[i].subject), a->olds[i].subject->index,
                                    (long long)d->amount, tk_meter_name(d->meter), (long long)now);

@@ -199,12 +199,12 @@ static enum tk_err limits_put(struct tk_store *store, struct tk_id subject, cons
         return err;
 }
 
-static enum tk_err doubt_put(struct tk_store *store, const struct tk_doubt_row *doubt) {
+static enum tk_err doubt_put(struct tk_store *store, const struct tk_doubt *doubt) {
         enum tk_err err = gate(true);
         return err ? err : engine->doubt_put(store, doubt);
 }
 
-static enum tk_err doubt_drop(struct tk_store *store, const struct tk_doubt_row *doubt) {
+static enum tk_err doubt_drop(struct tk_store *store, const struct tk_doubt *doubt) {
         enum tk_err err = gate(true);
         return err ? err : engine->doubt_drop(store, doubt);
 }

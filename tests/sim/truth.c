@@ -255,11 +255,16 @@ int64_t truth_doubt_get(const struct truth_subject *subject, enum tk_meter meter
         return 0;
 }
 
+int64_t truth_add(int64_t a, int64_t b) {
+        int64_t sum;
+        return __builtin_add_overflow(a, b, &sum) ? INT64_MAX : sum;
+}
+
 /* Posted and in doubt. */
 static int64_t used_in(const struct truth_subject *subject, const struct truth_limit *limit,
                        const struct calendar_window *window) {
-        return truth_posted(subject, limit, window) +
-               truth_doubt_get(subject, limit->limit.meter, limit->limit.window, window->number);
+        return truth_add(truth_posted(subject, limit, window),
+                         truth_doubt_get(subject, limit->limit.meter, limit->limit.window, window->number));
 }
 
 /* What of a window is still covered when rest_ms of length_ms are; rounded up. */
@@ -587,4 +592,17 @@ void truth_doubt_raise(struct truth_subject *subject, const struct truth_doubt *
         }
         ROOM(subject->doubts, subject->doubts_nr, subject->doubts_size);
         subject->doubts[subject->doubts_nr++] = *doubt;
+}
+
+void truth_doubts_forget(struct truth *truth, int64_t now_s) {
+        for (size_t i = 0; i < truth->subjects_nr; i++) {
+                struct truth_subject *subject = truth->subjects[i];
+                size_t kept = 0;
+                for (size_t j = 0; j < subject->doubts_nr; j++) {
+                        const struct truth_doubt *d = &subject->doubts[j];
+                        if (calendar_numbered(d->window, d->number).end_s > now_s - 86400)
+                                subject->doubts[kept++] = *d;
+                }
+                subject->doubts_nr = kept;
+        }
 }

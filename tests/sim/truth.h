@@ -176,6 +176,8 @@ int64_t truth_high_get(const struct truth_subject *subject, enum tk_meter meter,
 
 bool truth_is_short(struct tk_window_spec window); /* lives in memory only */
 bool truth_is_leased(const struct tk_limit *limit);
+/* Doubt and later posts may come to more than can be counted, which then is what is said. */
+int64_t truth_add(int64_t a, int64_t b);
 /* Posted in the window, as the process must see it; without doubt. */
 int64_t truth_posted(const struct truth_subject *subject, const struct truth_limit *limit,
                      const struct calendar_window *window);
@@ -233,5 +235,7 @@ void truth_saw_end(struct truth *truth);
 void truth_restart(struct truth *truth, int64_t clock_s);
 /* Adds to what is in doubt there, or makes it at least that much. */
 void truth_doubt_raise(struct truth_subject *subject, const struct truth_doubt *doubt);
+/* A process begins: of windows that ended more than a day ago nothing is in doubt any longer. */
+void truth_doubts_forget(struct truth *truth, int64_t now_s);
 
 #endif

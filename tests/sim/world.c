@@ -3,6 +3,7 @@
 
 #include "auditor.h"
 #include "faulty_store.h"
+#include "service/doubt.h"
 #include "service/limits.h"
 #include "service/ticket.h"
 #include "stand_in.h"
@@ -438,6 +439,7 @@ static void start(struct world *world) {
                 err = tk_service_open(&opt, &world->service);
         }
         MUST(err == TK_OK);
+        truth_doubts_forget(&world->truth, world->now_ms / 1000);
         for (int i = 0; i < WORLD_LOOPS; i++) {
                 struct world_box *box = &world->boxes[i];
                 *box = (struct world_box){.world = world, .last = &box->first};
@@ -519,38 +521,40 @@ void world_restart(struct world *world) {
 
 /* ---- doubt that is resolved ---- */
 
-struct lease_set {
-        struct tk_lease *at;
+struct doubt_set {
+        struct tk_doubt *at;
         size_t nr, size;
 };
 
-static bool keep_lease(const struct tk_lease *lease, void *ctx) {
-        struct lease_set *set = ctx;
+static bool keep_doubt(const struct tk_doubt *doubt, void *ctx) {
+        struct doubt_set *set = ctx;
         if (set->nr == set->size) {
                 set->size = set->size ? set->size * 2 : 64;
                 set->at = must(realloc(set->at, set->size * sizeof *set->at));
         }
-        set->at[set->nr++] = *lease;
+        set->at[set->nr++] = *doubt;
         return true;
 }
 
+/* Beside a process that has found all there is: it hears of it as of any other change from outside. */
 void world_resolve(struct world *world) {
-        struct lease_set leases = {NULL, 0, 0};
-        stop(world);
+        struct doubt_set doubts = {NULL, 0, 0};
+        world_restart(world);
         faulty_off();
-        enum tk_err err = tk_reader_lease_list(world->reader, keep_lease, &leases);
+        enum tk_err err = tk_reader_doubt_list(world->reader, (struct tk_id){{0}}, keep_doubt, &doubts);
         if (!err)
                 err = tk_store_begin(world->store);
-        for (size_t i = 0; !err && i < leases.nr; i++)
-                err = tk_store_lease_drop(world->store, &leases.at[i]);
+        for (size_t i = 0; !err && i < doubts.nr; i++)
+                err = tk_doubt_resolve(world->store, world->reader, &doubts.at[i], 0);
         if (!err)
                 err = tk_store_commit(world->store);
         faulty_on();
         MUST(err == TK_OK);
-        free(leases.at);
+        free(doubts.at);
         for (size_t i = 0; i < world->truth.subjects_nr; i++)
                 world->truth.subjects[i]->doubts_nr = 0;
-        start(world);
+        tk_service_tick(world->service);
+        world_settle(world);
 }
 
 /* ---- the whole ---- */

@@ -77,7 +77,7 @@ void world_settle(struct world *world);
 
 void world_crash(struct world *world);
 void world_restart(struct world *world);
-/* A restart in which an operator declares all doubt resolved. */
+/* An operator declares all doubt resolved after a restart. */
 void world_resolve(struct world *world);
 
 #endif
