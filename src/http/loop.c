@@ -144,13 +144,14 @@ const char *tk_loop_date(struct tk_loop *loop) {
 /* ---- messages ---- */
 
 bool tk_loop_send(struct tk_loop *loop, struct tk_msg *msg) {
-        struct tk_msg *head = atomic_load_explicit(&loop->inbox, memory_order_relaxed);
+        /* Acquired, because a sender that is told "ended" goes on with what the loop's thread left behind. */
+        struct tk_msg *head = atomic_load_explicit(&loop->inbox, memory_order_acquire);
         do {
                 if (head == &ended)
                         return false;
                 msg->next = head;
         } while (!atomic_compare_exchange_weak_explicit(&loop->inbox, &head, msg, memory_order_acq_rel,
-                                                        memory_order_relaxed));
+                                                        memory_order_acquire));
         if (!head)
                 tk_loop_wake(loop);
         return true;
