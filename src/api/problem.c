@@ -102,7 +102,7 @@ enum tk_problem_id tk_problem_of_status(int status) {
         case 431:
                 return TK_PROBLEM_HEADERS;
         case 503:
-                return TK_PROBLEM_STORE;
+                return TK_PROBLEM_BUSY;
         case 505:
                 return TK_PROBLEM_VERSION;
         default:

@@ -701,6 +701,7 @@ static void take_counts(const struct value values[TK_PARAM_NR], struct tk_config
         config->loops = (unsigned)values[TK_PARAM_TOP_loops].count;
         config->header_bytes_max = values[TK_PARAM_TOP_header_bytes_max].count;
         config->body_bytes_max = values[TK_PARAM_TOP_body_bytes_max].count;
+        config->bodies_bytes_max = values[TK_PARAM_TOP_bodies_bytes_max].count;
         config->connections_max = (unsigned)values[TK_PARAM_TOP_connections_max].count;
         config->header_ms = (unsigned)values[TK_PARAM_TOP_header_ms].count;
         config->body_ms = (unsigned)values[TK_PARAM_TOP_body_ms].count;

@@ -17,7 +17,7 @@ struct tk_config {
         char *store;      /* "sqlite:var/tollkey.db" */
         char *key_prefix; /* "tk" */
         unsigned loops;   /* 0: one for each core */
-        uint64_t header_bytes_max, body_bytes_max;
+        uint64_t header_bytes_max, body_bytes_max, bodies_bytes_max;
         unsigned connections_max, header_ms, body_ms, idle_ms, write_ms, stop_ms;
         unsigned hold_output_tokens; /* output tokens held at first and in each further step of a stream */
         unsigned hold_ms;            /* a hold expires after this long without an end */

@@ -117,6 +117,7 @@ static bool listen_on(struct daemon *d) {
                                     .loops = c->loops,
                                     .header_bytes_max = (size_t)c->header_bytes_max,
                                     .body_bytes_max = (size_t)c->body_bytes_max,
+                                    .bodies_bytes_max = (size_t)c->bodies_bytes_max,
                                     .connections_max = c->connections_max,
                                     .header_ms = c->header_ms,
                                     .body_ms = c->body_ms,

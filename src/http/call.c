@@ -86,6 +86,7 @@ void tk_call_free(struct tk_call *call) {
         MUST(call->magic == CALL_MAGIC);
         tk_timer_cancel(&call->tell);
         unlink_lost(call);
+        call->loop->bodies_bytes -= call->body.len;
         tk_buf_free(&call->body);
         tk_buf_free(&call->headers);
         while (call->blocks) {

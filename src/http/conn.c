@@ -17,6 +17,7 @@
 #define NEVER            INT64_MAX
 #define REFUSED_PATH_MAX 256   /* enough to tell the dialect by */
 #define KEEP_OUT         16384 /* a larger answer buffer is given back when it is empty */
+#define BODY_SMALL       65536
 #define FLUSH_LATER_MAX  16384 /* bytes that may wait for the end of the turn */
 
 #define TO(s) (1u << TK_CONN_##s)
@@ -333,9 +334,17 @@ static void put_body(struct tk_conn *conn, struct tk_str piece) {
                 refuse(conn, 413, "the body is larger than the limit", (struct tk_str){0});
                 return;
         }
+        /* Small ones always have room, so that nobody can keep out everybody. */
+        if (body->len + piece.len > BODY_SMALL &&
+            conn->loop->bodies_bytes + piece.len > conn->loop->opt->bodies_bytes_max) {
+                refuse(conn, 503, "too many request bodies at a time", (struct tk_str){0});
+                return;
+        }
         tk_buf_put(body, piece);
         conn->renew = true;
-        if (!tk_buf_ok(body))
+        if (tk_buf_ok(body))
+                conn->loop->bodies_bytes += piece.len;
+        else
                 refuse(conn, 503, "out of memory", (struct tk_str){0});
 }
 

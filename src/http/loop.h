@@ -62,6 +62,7 @@ struct tk_loop {
         int64_t accept_logged_ms;
         struct tk_conn *conns; /* open */
         unsigned conns_count;
+        size_t bodies_bytes;       /* of all calls: a body is read before anybody knows whose it is */
         struct tk_conn *unflushed; /* to be sent at the end of the turn */
         struct tk_conn *closed;    /* to be freed then */
         struct tk_call *lost;      /* calls whose connection died and whose handler was not told */

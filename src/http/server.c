@@ -65,6 +65,10 @@ static void set_defaults(struct tk_server_opt *opt) {
                 opt->header_bytes_max = 16384;
         if (opt->body_bytes_max == 0)
                 opt->body_bytes_max = 32u << 20;
+        if (opt->bodies_bytes_max == 0)
+                opt->bodies_bytes_max = 256u << 20;
+        if (opt->bodies_bytes_max < opt->body_bytes_max)
+                opt->bodies_bytes_max = opt->body_bytes_max;
         or_default(&opt->connections_max, 10000);
         or_default(&opt->header_ms, 10000);
         or_default(&opt->body_ms, 30000);

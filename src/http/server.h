@@ -39,10 +39,11 @@ typedef void tk_on_refuse_f(int status, struct tk_str path, const char *why, str
 typedef enum tk_err tk_on_loop_f(struct tk_loop *loop, unsigned index, void *ctx);
 
 struct tk_server_opt {
-        const char *listen;       /* "HOST:PORT", "[v6]:PORT"; port 0 picks a free one */
-        unsigned loops;           /* 0: one for each core */
-        size_t header_bytes_max;  /* 431 beyond; default 16384 */
-        size_t body_bytes_max;    /* 413 beyond; default 32 MiB */
+        const char *listen;      /* "HOST:PORT", "[v6]:PORT"; port 0 picks a free one */
+        unsigned loops;          /* 0: one for each core */
+        size_t header_bytes_max; /* 431 beyond; default 16384 */
+        size_t body_bytes_max;   /* 413 beyond; default 32 MiB */
+        size_t bodies_bytes_max; /* of all calls of a loop; 503 beyond; default 256 MiB, at least the above */
         unsigned connections_max; /* per loop; further ones wait in the backlog; default 10000 */
         unsigned header_ms;       /* to send a whole header, from its first byte; 408; default 10000 */
         unsigned body_ms;         /* between two pieces of a body; 408; default 30000 */

@@ -639,6 +639,33 @@ def test_slow_headers_and_bodies_are_refused(tmp_path):
         stack.stop()
 
 
+def test_bodies_of_strangers_do_not_fill_the_memory(tmp_path):
+    """A body is read before anybody knows whose it is; all of them together are bounded, and small ones always pass."""
+    stack = Hostile(tmp_path, loops=1, body_bytes_max=4 * MIB, bodies_bytes_max=6 * MIB).start()
+    try:
+        host, port = stack.url.removeprefix("http://").split(":")
+        head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (4 * MIB)
+        socks = [socket.create_connection((host, int(port)), timeout=20 * PATIENCE) for _ in range(3)]
+        for sock in socks[:1]:
+            sock.sendall(head + b"a" * (4 * MIB - 1))
+        key = stack.key(usd=100)
+        assert stack.ask(key, "plain", user="u" * MIB).status_code == 200
+        socks[1].sendall(head + b"a" * (3 * MIB // 2))
+        with contextlib.suppress(OSError):
+            socks[2].sendall(head + b"a" * (3 * MIB))
+        assert socks[2].recv(65536).startswith(b"HTTP/1.1 503")
+        got = stack.ask(key, "plain", user="u" * MIB)
+        assert got.status_code == 503 and got.json()["error"]["code"] == "server_busy"
+        assert stack.ask(key, "plain", user="u" * 10000).status_code == 200
+        for sock in socks:
+            sock.close()
+        deadline = time.monotonic() + 20 * PATIENCE
+        while stack.ask(key, "plain", user="u" * MIB).status_code != 200:
+            assert time.monotonic() < deadline, "what was held is never given back"
+    finally:
+        stack.stop()
+
+
 def test_stopping_finishes_what_runs_and_takes_nothing_new(tmp_path):
     stack = Hostile(tmp_path, stop_ms=60000).start()
     try:
