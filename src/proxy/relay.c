@@ -27,6 +27,12 @@ enum wait_for { NOTHING, FIRST_HOLD, NEXT_STEP, LAST_STEP };
  */
 #define RESERVE_TOKENS 16
 
+/*
+ * A stream whose client left while its provider was paused is read on for so long, to see what the provider
+ * had produced meanwhile.
+ */
+#define CATCH_UP_MS 1000
+
 /* Why the provider is paused; it runs when none is left. */
 #define PAUSED_CLIENT 1u /* the client is slow */
 #define PAUSED_LEDGER 2u /* a piece waits for a larger hold */
@@ -42,6 +48,7 @@ struct relay {
         struct tk_ticket *ticket;
         enum wait_for waiting;
         struct relay *next, **link; /* among those that go on without their client; link NULL: it is not */
+        struct tk_timer catch_up;   /* for one that does so only to see what was produced */
         unsigned paused;
 
         /* the provider's answer */
@@ -65,6 +72,7 @@ struct relay {
         uint64_t told;     /* output tokens that the provider was told not to exceed */
         bool exhausted;    /* the last step was refused */
         bool store_failed; /* and that for want of a store, not of money */
+        bool unknown;      /* more may have been produced than was seen: pays for all that it holds */
         unsigned flags;    /* TK_ENTRY_* */
         struct tk_amounts actual;
         struct tk_tokens tokens;
@@ -89,6 +97,7 @@ static void maybe_free(struct relay *r) {
         if (r->call || r->fetch || r->ticket || r->waiting != NOTHING)
                 return;
         unlink_left(r);
+        tk_timer_cancel(&r->catch_up);
         tk_buf_free(&r->body);
         tk_buf_free(&r->held_back);
         tk_sse_free(&r->sse);
@@ -167,25 +176,34 @@ static void break_off(struct relay *r) {
                 settle(r);
 }
 
+static void on_caught_up(struct tk_timer *timer) {
+        break_off((struct relay *)((char *)timer - offsetof(struct relay, catch_up)));
+}
+
 static void on_gone(struct tk_call *call, void *ctx) {
         struct relay *r = ctx;
-        TK_UNUSED(call);
+        struct tk_loop *loop = tk_call_loop(call);
         r->call = NULL;
         if (r->stage == HOLDING) {
                 void_and_end(r); /* nothing was sent: nothing was used */
                 return;
         }
         r->flags |= TK_ENTRY_GONE;
-        if (worth_waiting_for(r))
+        if (worth_waiting_for(r)) {
                 go_on_alone(r);
-        else
+        } else if (r->paused && r->fetch) { /* what lies between us and the provider was produced, too */
+                go_on_alone(r);
+                tk_timer_start(loop, &r->catch_up, CATCH_UP_MS);
+        } else {
                 break_off(r);
+        }
 }
 
 void tk_relays_end(struct tk_relays *left) {
         while (left->first) {
                 struct relay *r = left->first;
                 unlink_left(r);
+                r->unknown = true;
                 break_off(r);
         }
 }
@@ -256,7 +274,8 @@ static void on_last_step(struct tk_ticket *ticket, enum tk_hold_answer answer, v
         settled(r);
 }
 
-/* A cut stream pays for all that it held: how much more the provider had produced is not known. */
+/* What we cut off ourselves pays for all that it held: how much more the provider had produced is not known.
+ */
 static void charge_whole_hold(struct relay *r) {
         const struct tk_amounts *held = tk_ticket_held(r->ticket);
         for (int m = 0; m < TK_METER_NR; m++)
@@ -275,7 +294,7 @@ static void settle(struct relay *r) {
         if (tk_plan_actual(&r->plan, &r->tokens, &r->actual) != TK_OK)
                 r->actual =
                         *tk_ticket_held(r->ticket); /* a report beyond all bounds: charge all that is held */
-        if (r->flags & TK_ENTRY_CUT)
+        if (r->flags & TK_ENTRY_CUT || r->unknown)
                 charge_whole_hold(r);
         struct tk_amounts more = tk_amounts_beyond(&r->actual, tk_ticket_held(r->ticket));
         if (memcmp(&more, &nothing, sizeof more) != 0 && !(r->flags & TK_ENTRY_CUT)) {
@@ -305,6 +324,22 @@ static void stepped(struct relay *r, enum tk_hold_answer answer) {
                 r->covered = tk_plan_covered(&r->plan, tk_ticket_held(r->ticket));
 }
 
+/*
+ * A provider that is not read goes on producing, into the buffers between us, up to what it was told. So
+ * while the client is slow all of that is held. False: it cannot be, and the stream was cut.
+ */
+static bool cover_unseen(struct relay *r) {
+        enum tk_hold_answer answer;
+        if (!(r->paused & PAUSED_CLIENT) || r->covered >= r->told || r->waiting != NOTHING ||
+            !extend(r, r->told - r->covered, &answer))
+                return true;
+        stepped(r, answer);
+        if (answer == TK_HOLD_TAKEN)
+                return true;
+        cut(r);
+        return false;
+}
+
 static void on_step(struct tk_ticket *ticket, enum tk_hold_answer answer, void *ctx) {
         struct relay *r = ctx;
         TK_UNUSED(ticket);
@@ -315,6 +350,8 @@ static void on_step(struct tk_ticket *ticket, enum tk_hold_answer answer, void *
                 settle(r);
                 return;
         }
+        if (!cover_unseen(r))
+                return;
         resume_from(r, PAUSED_LEDGER);
         pump(r);
 }
@@ -488,6 +525,8 @@ static void pump(struct relay *r) {
         }
         if (r->stage == STREAMING && r->fetch_over && !(r->paused & PAUSED_LEDGER))
                 end_of_stream(r);
+        else if (r->stage == STREAMING)
+                (void)cover_unseen(r);
 }
 
 /* ---- the provider's answer ---- */
@@ -744,6 +783,7 @@ void tk_relay_start(const struct tk_relay_opt *opt) {
         r->request = *opt->request;
         r->opt.request = &r->request;
         r->call = opt->call;
+        r->catch_up.fire = on_caught_up;
         r->body = TK_BUF(ANSWER_BYTES_MAX);
         r->held_back = TK_BUF(TK_SSE_EVENT_BYTES_MAX);
         tk_sse_init(&r->sse);

@@ -13,8 +13,10 @@
  * last byte goes out, so a client that saw the end can read its cost.
  *
  * Client gone: a stream is broken off and what was produced so far is posted; an answer in one piece, and a
- * stream that has only its report to come, are read to their end, so that what they really cost is posted.
- * Answers other than 2xx cost nothing. One relay belongs to one loop's thread and frees itself.
+ * stream that has only its report to come, are read to their end, so that what they really cost is posted;
+ * one whose provider was not being read is read on for a moment first. Client slow: the provider waits, but
+ * it may produce meanwhile all that it was told to, so all of that is held, or the stream is cut. Answers
+ * other than 2xx cost nothing. One relay belongs to one loop's thread and frees itself.
  */
 #ifndef TK_PROXY_RELAY_H
 #define TK_PROXY_RELAY_H
