@@ -594,6 +594,39 @@ void truth_doubt_raise(struct truth_subject *subject, const struct truth_doubt *
         subject->doubts[subject->doubts_nr++] = *doubt;
 }
 
+static void lower_doubts(struct truth_subject *subject, enum tk_meter meter, int64_t hour, int64_t by) {
+        size_t kept = 0;
+        for (size_t i = 0; i < subject->doubts_nr; i++) {
+                struct truth_doubt *d = &subject->doubts[i];
+                struct calendar_window in = calendar_numbered(d->window, d->number);
+                if (d->meter == meter && is_in(&in, hour * HOUR_S))
+                        d->amount = d->amount > by ? d->amount - by : 0;
+                if (d->amount > 0)
+                        subject->doubts[kept++] = *d;
+        }
+        subject->doubts_nr = kept;
+}
+
+/* What is spent is posted, and as much is in doubt no more wherever the same hour was. */
+void truth_resolve(struct truth_subject *subject, struct truth_subject *const above[2],
+                   const struct truth_doubt *doubt, int64_t hour, int64_t spent) {
+        struct truth_subject *const subjects[] = {subject, above[0], above[1]};
+        for (size_t i = 0; i < subject->doubts_nr; i++)
+                if (subject->doubts[i].meter == doubt->meter && subject->doubts[i].number == doubt->number &&
+                    tk_window_spec_eq(subject->doubts[i].window, doubt->window)) {
+                        subject->doubts[i] = subject->doubts[--subject->doubts_nr];
+                        break;
+                }
+        for (int i = 0; i < 3 && spent > 0; i++) {
+                if (!subjects[i])
+                        continue;
+                struct truth_hour *at = hour_at(subjects[i], hour);
+                at->memory.of[doubt->meter] += spent;
+                at->durable.of[doubt->meter] += spent;
+                lower_doubts(subjects[i], doubt->meter, hour, spent);
+        }
+}
+
 void truth_doubts_forget(struct truth *truth, int64_t now_s) {
         for (size_t i = 0; i < truth->subjects_nr; i++) {
                 struct truth_subject *subject = truth->subjects[i];

@@ -235,6 +235,10 @@ void truth_saw_end(struct truth *truth);
 void truth_restart(struct truth *truth, int64_t clock_s);
 /* Adds to what is in doubt there, or makes it at least that much. */
 void truth_doubt_raise(struct truth_subject *subject, const struct truth_doubt *doubt);
+/* An operator said that `spent` of a doubt was spent, in this hour, by the subject (and so by those above).
+ */
+void truth_resolve(struct truth_subject *subject, struct truth_subject *const above[2],
+                   const struct truth_doubt *doubt, int64_t hour, int64_t spent);
 /* A process begins: of windows that ended more than a day ago nothing is in doubt any longer. */
 void truth_doubts_forget(struct truth *truth, int64_t now_s);
 

@@ -41,6 +41,7 @@ enum event {
         RESTART,
         AUDIT,
         FLOOD,
+        RESOLVE,
         EVENT_NR
 };
 
@@ -48,7 +49,7 @@ enum event {
 static const unsigned usual[EVENT_NR] = {
         [HOLD] = 280, [EXTEND] = 120, [POST] = 200,  [VOID] = 60,  [MAIL] = 120,  [STEP] = 110, [CLOCK] = 80,
         [JUMP] = 2,   [EDIT] = 10,    [OUTSIDE] = 1, [REVOKE] = 1, [CREATE] = 1,  [TICK] = 4,   [BARRIER] = 6,
-        [FAULT] = 4,  [HEAL] = 6,     [CRASH] = 1,   [AUDIT] = 2,  [RESTART] = 1, [FLOOD] = 1,
+        [FAULT] = 4,  [HEAL] = 6,     [CRASH] = 1,   [AUDIT] = 2,  [RESTART] = 1, [FLOOD] = 1,  [RESOLVE] = 2,
 };
 
 struct load {
@@ -547,6 +548,9 @@ static void happen(struct load *load, enum event event) {
         case FLOOD:
                 if (load->floods && world_chance(world, 5))
                         do_flood(load);
+                break;
+        case RESOLVE:
+                world_resolve_one(world);
                 break;
         case EVENT_NR:
                 break;

@@ -536,14 +536,72 @@ static bool keep_doubt(const struct tk_doubt *doubt, void *ctx) {
         return true;
 }
 
+static struct doubt_set read_doubts(struct world *world) {
+        struct doubt_set doubts = {NULL, 0, 0};
+        enum tk_err err = tk_reader_doubt_list(world->reader, (struct tk_id){{0}}, keep_doubt, &doubts);
+        MUST(err == TK_OK);
+        return doubts;
+}
+
+/* Where what was spent is noted: when it was found, or as near to it as the window allows. */
+static int64_t resolved_hour(const struct tk_doubt *doubt) {
+        struct calendar_window in = calendar_numbered(doubt->window, doubt->number);
+        int64_t at_s = doubt->since_ms / 1000;
+        if (at_s >= in.end_s)
+                at_s = in.end_s - 1;
+        return (at_s < in.start_s ? in.start_s : at_s) / 3600;
+}
+
+/* Only of the first workspace is it known whose it is. */
+static void resolve_truth(struct world *world, const struct tk_doubt *doubt, int64_t spent) {
+        struct truth_subject *subject = truth_get(&world->truth, doubt->subject);
+        struct truth_subject *above[2] = {NULL, NULL};
+        if (subject->kind == TK_SUBJECT_KEY) {
+                above[0] = subject->parents[1];
+                above[1] = subject->parents[0];
+        } else if (tk_id_eq(subject->id, tk_store_workspace(world->store))) {
+                above[0] = truth_get(&world->truth, tk_store_org(world->store));
+        }
+        const struct truth_doubt truth = {doubt->meter, doubt->window, doubt->number, doubt->amount};
+        int64_t before = truth_doubt_get(subject, doubt->meter, doubt->window, doubt->number);
+        if (before != doubt->amount)
+                trace_fail("%s %u: the store has %lld %s in doubt in window %lld, expected %lld",
+                           truth_kind(subject), subject->index, (long long)doubt->amount,
+                           tk_meter_name(doubt->meter), (long long)doubt->number, (long long)before);
+        trace("    subject %lld of kind %lld: %lld of %lld in doubt were spent", subject->index,
+              subject->kind, spent, doubt->amount);
+        truth_resolve(subject, above, &truth, resolved_hour(doubt), spent);
+}
+
+void world_resolve_one(struct world *world) {
+        if (world->truth.asked.nr > 0 || tk_writer_depth(world->service->writer) > 0 || faulty_is_failing())
+                return;
+        faulty_off();
+        struct doubt_set doubts = read_doubts(world);
+        if (doubts.nr > 0) {
+                struct tk_doubt *doubt = &doubts.at[xorshift_next(&world->x) % doubts.nr];
+                int64_t most = doubt->amount < POST_MAX ? doubt->amount : POST_MAX;
+                int64_t spent = world_chance(world, 30) ? 0 : world_between(world, 0, most);
+                enum tk_err err = tk_store_begin(world->store);
+                if (!err)
+                        err = tk_doubt_resolve(world->store, world->reader, doubt, spent);
+                if (!err)
+                        err = tk_store_commit(world->store);
+                MUST(err == TK_OK);
+                resolve_truth(world, doubt, spent);
+                tk_service_tick(world->service);
+                (void)tk_service_step(world->service);
+        }
+        free(doubts.at);
+        faulty_on();
+}
+
 /* Beside a process that has found all there is: it hears of it as of any other change from outside. */
 void world_resolve(struct world *world) {
-        struct doubt_set doubts = {NULL, 0, 0};
         world_restart(world);
         faulty_off();
-        enum tk_err err = tk_reader_doubt_list(world->reader, (struct tk_id){{0}}, keep_doubt, &doubts);
-        if (!err)
-                err = tk_store_begin(world->store);
+        struct doubt_set doubts = read_doubts(world);
+        enum tk_err err = tk_store_begin(world->store);
         for (size_t i = 0; !err && i < doubts.nr; i++)
                 err = tk_doubt_resolve(world->store, world->reader, &doubts.at[i], 0);
         if (!err)

@@ -77,6 +77,8 @@ void world_settle(struct world *world);
 
 void world_crash(struct world *world);
 void world_restart(struct world *world);
+/* An operator says of one doubt how much of it was spent, beside a process that is at rest. */
+void world_resolve_one(struct world *world);
 /* An operator declares all doubt resolved after a restart. */
 void world_resolve(struct world *world);
 
