@@ -3,8 +3,9 @@
  * housekeeper: the thread for what must happen without a request.
  *
  * Four times a second it reads the store's change log, so that a key that another process changed (the
- * command line on the same file) stops or changes here within a second; once a second it writes when keys
- * were last used. It changes nothing itself: everything goes to the writer as a job.
+ * command line on the same file) stops or changes here within a second; once a second it writes when some
+ * keys were last used, those first that have waited longest: whatever the number of keys in use, posts and
+ * leases do not stand behind all of them. It changes nothing itself: everything goes to the writer as a job.
  */
 #include "service/housekeeper.h"
 
@@ -103,31 +104,42 @@ static enum tk_err touch_apply(struct tk_job *job, struct tk_store *store) {
         return TK_OK;
 }
 
-static struct touch_job *take_touched(struct tk_service *service) {
+/* The oldest, at most max. */
+static struct touch_job *take_touched(struct tk_service *service, size_t max) {
         struct touch_job *job = NULL;
         size_t nr = 0;
         tk_lock(&service->touched_lock);
-        for (struct tk_account *a = service->touched; a; a = a->touched_next)
+        for (struct tk_account *a = service->touched; a && nr < max; a = a->touched_next)
                 nr++;
         if (nr > 0)
                 job = calloc(1, sizeof *job + nr * sizeof *job->touches);
-        for (struct tk_account *a = job ? service->touched : NULL; a; a = a->touched_next) {
+        while (job && job->nr < nr) {
+                struct tk_account *a = service->touched;
                 job->touches[job->nr++] = (struct touch){a->id, a->last_used_ms};
                 a->touched = false;
+                service->touched = a->touched_next;
         }
-        if (job)
-                service->touched = NULL;
+        if (!service->touched)
+                service->touched_tail = &service->touched;
         tk_unlock(&service->touched_lock);
         return job;
 }
 
-void tk_service_flush_touched(struct tk_service *service) {
-        struct touch_job *job = take_touched(service);
+static void flush_touched(struct tk_service *service, size_t max) {
+        struct touch_job *job = take_touched(service, max);
         if (!job)
                 return;
         job->job.apply = touch_apply;
         job->job.done = free_job;
         tk_writer_push(service->writer, &job->job);
+}
+
+void tk_service_flush_touched(struct tk_service *service) {
+        flush_touched(service, SIZE_MAX);
+}
+
+void tk_housekeeper_flush(struct tk_service *service) {
+        flush_touched(service, TK_HOUSEKEEPER_TOUCHES);
 }
 
 /* ---- the thread ---- */
@@ -153,7 +165,7 @@ void *tk_housekeeper_main(void *arg) {
         for (unsigned tick = 1; wait_tick(service); tick++) {
                 tk_housekeeper_tick(service);
                 if (tick % TICKS_PER_FLUSH == 0)
-                        tk_service_flush_touched(service);
+                        tk_housekeeper_flush(service);
         }
         return NULL;
 }

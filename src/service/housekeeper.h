@@ -11,6 +11,9 @@ struct tk_service;
 void *tk_housekeeper_main(void *service);
 /* What it does four times a second: reads the change log, and queues what must be read again. */
 void tk_housekeeper_tick(struct tk_service *service);
+/* What it does once a second: queues the write of noted uses, the oldest ones first, at most this many. */
+#define TK_HOUSEKEEPER_TOUCHES 1000 /* some 15 ms of the writer */
+void tk_housekeeper_flush(struct tk_service *service);
 /* Queues the write of all noted uses (last_used_ms). Any thread. */
 void tk_service_flush_touched(struct tk_service *service);
 

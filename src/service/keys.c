@@ -241,8 +241,9 @@ void tk_keys_touch(struct tk_worker *worker, const struct tk_snapshot *snapshot,
                 account->last_used_ms = now_ms;
         if (!account->touched) {
                 account->touched = true;
-                account->touched_next = service->touched;
-                service->touched = account;
+                account->touched_next = NULL;
+                *service->touched_tail = account;
+                service->touched_tail = &account->touched_next;
         }
         tk_unlock(&service->touched_lock);
 }

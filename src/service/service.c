@@ -56,6 +56,7 @@ static struct tk_service *service_new(const struct tk_service_opt *opt) {
         atomic_init(&service->clock_s, tk_floor_div(opt->manual ? opt->start_ms : tk_clock_now_ms(), 1000));
         atomic_init(&service->change_redo, INT64_MAX);
         tk_lock_init(&service->touched_lock);
+        service->touched_tail = &service->touched;
         tk_lock_init(&service->workers_lock);
         pthread_mutex_init(&service->stop_mutex, NULL);
         pthread_condattr_init(&attr);

@@ -38,7 +38,8 @@ struct tk_service {
 
         /* under touched_lock */
         struct tk_lock touched_lock;
-        struct tk_account *touched;
+        struct tk_account *touched; /* oldest first */
+        struct tk_account **touched_tail;
 
         /* under stop_mutex: the housekeeper's */
         pthread_mutex_t stop_mutex;
