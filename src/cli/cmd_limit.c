@@ -3,38 +3,18 @@
  * The commands around limits. They work on the store, beside a server that runs or not; it reads the
  * change log and holds to the new limits within a second. What is used is what the store knows: posted calls.
  */
+#include "cli/measure.h"
 #include "cli/output.h"
 #include "cli/subject.h"
 #include "core/time.h"
-#include "wire/json_write.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #define CAP_NANO_MAX (UINT64_C(9999999999) * 1000000000u) /* as for the caps of a key */
 #define JSON_MAX     (64u << 20)
-#define WINDOW_TEXT  32
 
 /* ---- options ---- */
-
-static bool read_meter(const char *text, enum tk_meter *out) {
-        char said[64];
-        if (tk_meter_parse(tk_str_of(text), out))
-                return true;
-        tk_misuse("--meter %s: expects usd, diem, vcu, requests or tokens",
-                  tk_printable(text, said, sizeof said));
-        return false;
-}
-
-static bool read_window(const char *text, struct tk_window_spec *out) {
-        char said[64];
-        if (tk_window_spec_parse(tk_str_of(text), out))
-                return true;
-        tk_misuse("--window %s: expects second, minute, hour, day, week, month, lifetime, flight or, in "
-                  "quotes, \"every N days\" with N from 1 to 65535",
-                  tk_printable(text, said, sizeof said));
-        return false;
-}
 
 static bool read_cap(const char *text, enum tk_meter meter, uint64_t *out) {
         bool money = tk_meter_is_money(meter);
@@ -71,8 +51,8 @@ static bool read_sliding(const struct tk_cmd_line *line, struct tk_limit *limit)
 /* False after a message. */
 static bool read_limit(const struct tk_cmd_line *line, struct tk_limit *out) {
         *out = (struct tk_limit){.flags = 0};
-        if (!read_meter(line->opt[TK_OPT_meter], &out->meter) ||
-            !read_window(line->opt[TK_OPT_window], &out->window))
+        if (!tk_meter_read(line->opt[TK_OPT_meter], &out->meter) ||
+            !tk_window_read(line->opt[TK_OPT_window], &out->window))
                 return false;
         if (!line->opt[TK_OPT_cap]) /* enough for one that is dropped */
                 return true;
@@ -85,18 +65,10 @@ static bool read_limit(const struct tk_cmd_line *line, struct tk_limit *out) {
 
 /* ---- showing ---- */
 
-static const char *window_text(struct tk_window_spec window, char out[WINDOW_TEXT]) {
-        if (window.kind == TK_WINDOW_EVERY_N_DAYS)
-                snprintf(out, WINDOW_TEXT, "every %u days", (unsigned)window.days);
-        else
-                tk_str_copy(tk_str_of(tk_window_kind_name(window.kind)), out, WINDOW_TEXT);
-        return out;
-}
-
 struct view {
         const struct tk_subject *subject;
         const struct tk_limit *limit;
-        char window[WINDOW_TEXT];
+        char window[TK_WINDOW_TEXT];
         char cap[TK_CAP_TEXT_MAX], used[TK_CAP_TEXT_MAX], left[TK_CAP_TEXT_MAX]; /* "": not known here */
         char turns[TK_TIME_TEXT_LEN + 1];                                        /* "": never */
 };
@@ -106,7 +78,7 @@ static enum tk_err fill_view(struct tk_local *local, const struct tk_subject *su
         int64_t now_s = tk_floor_div(local->now_ms, 1000), used;
         int64_t turns_s = tk_window_end_s(limit->window, tk_window_number(limit->window, now_s));
         *out = (struct view){.subject = subject, .limit = limit};
-        window_text(limit->window, out->window);
+        tk_window_text(limit->window, out->window);
         tk_cap_text(limit->meter, limit->cap, out->cap);
         if (turns_s != INT64_MAX)
                 tk_time_text(turns_s * 1000, out->turns);
@@ -118,17 +90,6 @@ static enum tk_err fill_view(struct tk_local *local, const struct tk_subject *su
         tk_cap_text(limit->meter, (uint64_t)used, out->used);
         tk_cap_text(limit->meter, limit->cap > (uint64_t)used ? limit->cap - (uint64_t)used : 0, out->left);
         return TK_OK;
-}
-
-/* Money as text, so that no reader rounds it; a count as a number. */
-static void put_amount(struct tk_jw *w, const struct view *view, const char *name, const char *text) {
-        tk_jw_key(w, name);
-        if (!text[0])
-                tk_jw_null(w);
-        else if (tk_meter_is_money(view->limit->meter))
-                tk_jw_text(w, text);
-        else
-                tk_jw_raw(w, tk_str_of(text));
 }
 
 static void put_text(struct tk_jw *w, const char *name, const char *text) {
@@ -146,11 +107,11 @@ static void show_json(struct tk_jw *w, const struct view *view) {
         put_text(w, "subject", view->subject->name);
         put_text(w, "meter", tk_meter_name(view->limit->meter));
         put_text(w, "window", view->window);
-        put_amount(w, view, "cap", view->cap);
+        tk_amount_json(w, "cap", view->limit->meter, view->cap);
         put_flag(w, "sliding", view->limit->flags, TK_LIMIT_SLIDING);
         put_flag(w, "observe", view->limit->flags, TK_LIMIT_OBSERVE);
-        put_amount(w, view, "used", view->used);
-        put_amount(w, view, "left", view->left);
+        tk_amount_json(w, "used", view->limit->meter, view->used);
+        tk_amount_json(w, "left", view->limit->meter, view->left);
         put_text(w, "turns_at", view->turns);
         tk_jw_end(w);
 }
@@ -312,17 +273,17 @@ static int print_set(const struct tk_cmd_line *line, struct tk_local *local, con
 
 static int print_dropped(const struct tk_cmd_line *line, const struct tk_subject *subject,
                          const struct tk_limit *limit) {
-        char window[WINDOW_TEXT];
+        char window[TK_WINDOW_TEXT];
         printf(line->opt[TK_OPT_json]
                        ? "{\"subject\":\"%s\",\"meter\":\"%s\",\"window\":\"%s\",\"dropped\":true}\n"
                        : "dropped from %s: %s, %s\n",
-               subject->name, tk_meter_name(limit->meter), window_text(limit->window, window));
+               subject->name, tk_meter_name(limit->meter), tk_window_text(limit->window, window));
         return TK_EXIT_OK;
 }
 
 static int change(const struct tk_cmd_line *line, struct tk_local *local, struct tk_limit *limit, bool set) {
         struct tk_subject subject;
-        char window[WINDOW_TEXT];
+        char window[TK_WINDOW_TEXT];
         if (!tk_subject_parse(local, line->hole, &subject))
                 return TK_EXIT_USAGE;
         enum tk_err err = tk_subject_limits_edit(local, &subject, set ? set_one : drop_one, limit);
@@ -332,7 +293,8 @@ static int change(const struct tk_cmd_line *line, struct tk_local *local, struct
         if (err == TK_E_CONFLICT && !set)
                 return tk_fail("%s has no limit on %s with the window '%s'; 'tollkey limit list' shows those "
                                "that it has",
-                               subject.name, tk_meter_name(limit->meter), window_text(limit->window, window));
+                               subject.name, tk_meter_name(limit->meter),
+                               tk_window_text(limit->window, window));
         if (err != TK_OK)
                 return fail_at(local, err, &subject);
         return set ? print_set(line, local, &subject, limit) : print_dropped(line, &subject, limit);

@@ -166,7 +166,7 @@ static void print_all(void) {
                "usage: tollkey COMMAND [OPTIONS]\n\n",
                TK_VERSION);
         for (size_t i = 0; i < COMMANDS_NR; i++)
-                print_wrapped(commands[i].sentence, 18, commands[i].help);
+                print_wrapped(commands[i].sentence, 24, commands[i].help);
         printf("\n'tollkey COMMAND --help' says more about one.\n"
                "Exit codes: 0 done, 1 failed, 2 not understood.\n");
 }

@@ -107,6 +107,33 @@ static enum tk_err window_sum(struct tk_local *local, const struct tk_subject *s
                                          subject->id, limit->meter, from, to, sum);
 }
 
+struct in_doubt {
+        const struct tk_limit *limit;
+        int64_t number;
+        int64_t amount; /* found */
+};
+
+static bool find_doubt(const struct tk_doubt *doubt, void *ctx) {
+        struct in_doubt *d = ctx;
+        if (doubt->meter != d->limit->meter || doubt->number != d->number ||
+            !tk_window_spec_eq(doubt->window, d->limit->window))
+                return true;
+        d->amount = doubt->amount;
+        return false;
+}
+
+/* Posted and in doubt. */
+static enum tk_err window_used(struct tk_local *local, const struct tk_subject *subject,
+                               const struct tk_limit *limit, int64_t number, int64_t *used) {
+        struct in_doubt doubt = {.limit = limit, .number = number};
+        enum tk_err err = tk_reader_doubt_list(local->reader, subject->id, find_doubt, &doubt);
+        if (err == TK_OK)
+                err = window_sum(local, subject, limit, number, used);
+        if (err == TK_OK && __builtin_add_overflow(*used, doubt.amount, used))
+                *used = INT64_MAX;
+        return err;
+}
+
 enum tk_err tk_subject_used(struct tk_local *local, const struct tk_subject *subject,
                             const struct tk_limit *limit, int64_t *used) {
         enum tk_window_kind kind = limit->window.kind;
@@ -114,9 +141,9 @@ enum tk_err tk_subject_used(struct tk_local *local, const struct tk_subject *sub
         int64_t now, before = 0;
         if (kind == TK_WINDOW_SECOND || kind == TK_WINDOW_MINUTE || kind == TK_WINDOW_FLIGHT)
                 return TK_E_NOT_FOUND;
-        enum tk_err err = window_sum(local, subject, limit, number, &now);
+        enum tk_err err = window_used(local, subject, limit, number, &now);
         if (err == TK_OK && limit->flags & TK_LIMIT_SLIDING)
-                err = window_sum(local, subject, limit, number - 1, &before);
+                err = window_used(local, subject, limit, number - 1, &before);
         if (err != TK_OK)
                 return err;
         *used = now;

@@ -36,9 +36,9 @@ TK_CHECKED enum tk_err tk_subject_limits_edit(struct tk_local *local, const stru
 unsigned tk_limits_find(const struct tk_limits *limits, enum tk_meter meter, struct tk_window_spec window);
 
 /*
- * What counts against the limit now, by the store: everything that is posted; what is held or about to be
- * posted is known to the server alone. NOT_FOUND: windows of a minute and shorter, and what is in flight,
- * are never in the store.
+ * What counts against the limit now, by the store: everything that is posted or in doubt; what is held or
+ * about to be posted is known to the server alone. NOT_FOUND: windows of a minute and shorter, and what is in
+ * flight, are never in the store.
  */
 TK_CHECKED enum tk_err tk_subject_used(struct tk_local *local, const struct tk_subject *subject,
                                        const struct tk_limit *limit, int64_t *used);

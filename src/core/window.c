@@ -89,14 +89,13 @@ int64_t tk_window_number(struct tk_window_spec spec, int64_t now_s) {
         return tk_floor_div(now_s - steps.origin_s, steps.length_s);
 }
 
-/* Only a number that some time has is a window. */
-static bool number_ok(struct tk_window_spec spec, int64_t number) {
+bool tk_window_number_ok(struct tk_window_spec spec, int64_t number) {
         return tk_window_spec_ok(spec) && number >= tk_window_number(spec, TIME_MIN_S) &&
                number <= tk_window_number(spec, TIME_MAX_S);
 }
 
 int64_t tk_window_start_s(struct tk_window_spec spec, int64_t number) {
-        MUST(number_ok(spec, number));
+        MUST(tk_window_number_ok(spec, number));
         if (is_endless(spec.kind))
                 return INT64_MIN;
         if (spec.kind == TK_WINDOW_MONTH)
@@ -106,7 +105,7 @@ int64_t tk_window_start_s(struct tk_window_spec spec, int64_t number) {
 }
 
 int64_t tk_window_end_s(struct tk_window_spec spec, int64_t number) {
-        MUST(number_ok(spec, number));
+        MUST(tk_window_number_ok(spec, number));
         if (is_endless(spec.kind))
                 return INT64_MAX;
         if (spec.kind == TK_WINDOW_MONTH)

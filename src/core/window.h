@@ -34,7 +34,9 @@ struct tk_window_spec {
 
 /* The number of the window that holds second now_s (floor; also before 1970). */
 int64_t tk_window_number(struct tk_window_spec spec, int64_t now_s);
-/* First second of the window; INT64_MIN for LIFETIME and FLIGHT. */
+/* Is it a window? Only a number that some time has is one. */
+bool tk_window_number_ok(struct tk_window_spec spec, int64_t number);
+/* First second of the window, which is one; INT64_MIN for LIFETIME and FLIGHT. */
 int64_t tk_window_start_s(struct tk_window_spec spec, int64_t number);
 /* First second after it; INT64_MAX for LIFETIME and FLIGHT. */
 int64_t tk_window_end_s(struct tk_window_spec spec, int64_t number);

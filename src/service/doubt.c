@@ -131,7 +131,7 @@ static enum tk_err put_rest(struct tk_store *store, struct tk_reader *reader, co
                                  .meter = lease->meter,
                                  .window = lease->window,
                                  .number = lease->number};
-        struct tk_doubt known;
+        struct tk_doubt known = {.amount = 0};
         int64_t posted = 0;
         enum tk_err err = posted_sum(reader, lease, &posted);
         if (err == TK_OK)

@@ -151,14 +151,14 @@ static bool entry_ok(const struct tk_entry *entry) {
 /* What is in flight is over after a crash, so it needs no promise that outlives one. */
 static bool lease_ok(const struct tk_lease *lease) {
         return !tk_id_none(lease->subject) && (unsigned)lease->meter < TK_METER_NR &&
-               tk_window_spec_ok(lease->window) && lease->window.kind != TK_WINDOW_FLIGHT &&
+               tk_window_number_ok(lease->window, lease->number) && lease->window.kind != TK_WINDOW_FLIGHT &&
                lease->bound >= 0;
 }
 
 /* Whether the part of it is sound that says which one it is. */
 static bool doubt_name_ok(const struct tk_doubt *doubt) {
         return !tk_id_none(doubt->subject) && (unsigned)doubt->meter < TK_METER_NR &&
-               tk_window_spec_ok(doubt->window) && doubt->window.kind != TK_WINDOW_FLIGHT;
+               tk_window_number_ok(doubt->window, doubt->number) && doubt->window.kind != TK_WINDOW_FLIGHT;
 }
 
 static bool doubt_ok(const struct tk_doubt *doubt) {

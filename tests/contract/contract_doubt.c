@@ -160,20 +160,21 @@ static void test_doubt_sees_its_own_batch(void **state) {
 
 static void test_front_refuses_doubts_that_are_none(void **state) {
         struct fix *fix = *state;
-        struct tk_doubt bad[8];
-        for (size_t i = 0; i < 8; i++)
+        struct tk_doubt bad[9];
+        for (size_t i = 0; i < 9; i++)
                 bad[i] = doubt_of(id_of(1), 5);
         memset(&bad[0].subject, 0, sizeof bad[0].subject);
         bad[1].meter = TK_METER_NR;
         bad[2].window.days = 3;
         bad[3].window.kind = TK_WINDOW_FLIGHT;
-        bad[4].amount = 0;
-        bad[5].amount = -1;
-        bad[6].since_ms = -1;
-        bad[7].since_ms = INT64_MAX;
-        for (size_t i = 0; i < 8; i++)
+        bad[4].number = INT64_MIN;
+        bad[5].amount = 0;
+        bad[6].amount = -1;
+        bad[7].since_ms = -1;
+        bad[8].since_ms = INT64_MAX;
+        for (size_t i = 0; i < 9; i++)
                 assert_int_equal(put(fix, &bad[i]), TK_E_RANGE);
-        for (size_t i = 0; i < 4; i++)
+        for (size_t i = 0; i < 5; i++)
                 assert_int_equal(drop(fix, &bad[i]), TK_E_RANGE);
         assert_int_equal(list_of(fix, no_id).nr, 0);
 }

@@ -326,16 +326,17 @@ static void test_front_refuses_entries_that_are_none(void **state) {
 
 static void test_front_refuses_leases_that_are_none(void **state) {
         struct fix *fix = *state;
-        struct tk_lease bad[5];
-        for (size_t i = 0; i < 5; i++)
+        struct tk_lease bad[6];
+        for (size_t i = 0; i < 6; i++)
                 bad[i] = lease_of(id_of(1), 5);
         bad[0].bound = -1;
         bad[1].meter = TK_METER_NR;
         bad[2].window.days = 3;
         memset(&bad[3].subject, 0, sizeof bad[3].subject);
         bad[4].window.kind = TK_WINDOW_FLIGHT;
+        bad[5].number = INT64_MAX;
         assert_ok(tk_store_begin(fix->store));
-        for (size_t i = 0; i < 5; i++) {
+        for (size_t i = 0; i < 6; i++) {
                 assert_int_equal(tk_store_lease_put(fix->store, &bad[i]), TK_E_RANGE);
                 assert_int_equal(tk_store_lease_drop(fix->store, &bad[i]), TK_E_RANGE);
         }

@@ -4,18 +4,21 @@
 Stands on its own: its fixtures are in this file, the binary is build/tollkey or $TOLLKEY_BIN.
 """
 
+import contextlib
 import http.server
 import json
 import os
 import pathlib
 import re
 import signal
+import sqlite3
 import stat
 import subprocess
 import threading
 import time
 import urllib.error
 import urllib.request
+import uuid
 
 import pytest
 
@@ -29,7 +32,7 @@ SECRET = r"tk_(inf|adm)_[0-9A-Za-z]{43}_[0-9A-Za-z]{6}"
 NOWHERE = "01a2009a-a43c-756c-8855-2fc3b9c7e875"
 
 COMMANDS = ["serve", "key create", "key list", "key show", "key edit", "key revoke", "limit list", "limit set",
-            "limit drop", "usage", "config check",
+            "limit drop", "usage", "ledger doubt", "ledger resolve", "config check",
             "config template", "demo-upstream", "version"]
 
 
@@ -138,7 +141,8 @@ def test_help_names_every_command(bare, args):
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c != "demo-upstream"])
 def test_every_command_explains_itself(bare, command):
     words = command.split()
-    holes = ["x"] if command in ("key show", "key edit", "key revoke", "limit set", "limit drop") else []
+    holes = ["x"] if command in ("key show", "key edit", "key revoke", "limit set", "limit drop",
+                                 "ledger resolve") else []
     for args in (["help", *words], [*words, "--help"], ["--help", *words], [*words, *holes, "-h"]):
         out = bare(*args).stdout
         assert out.startswith("usage: tollkey " + command), args
@@ -182,6 +186,17 @@ def test_help_about_a_group_shows_all_of_it(bare):
     (["key", "create", "--kind", "admin"], "needs --description TEXT"),
     (["key", "list", "--url", "http://h", "--config", "x"], "do not go together"),
     (["key", "list", "--key-stdin"], "--key-stdin is for --url"),
+    (["ledger"], "not complete"),
+    (["ledger", "resolve", NOWHERE, "--meter", "usd", "--window", "day"], "needs --spent AMOUNT"),
+    (["ledger", "resolve", NOWHERE, "--meter", "eur", "--window", "day", "--spent", "0"], "--meter eur: expects usd"),
+    (["ledger", "resolve", NOWHERE, "--meter", "usd", "--window", "dy", "--spent", "0"], "--window dy: expects second"),
+    (["ledger", "resolve", NOWHERE, "--meter", "usd", "--window", "day", "--spent", "-1"], "--spent -1: expects an amount"),
+    (["ledger", "resolve", NOWHERE, "--meter", "usd", "--window", "day", "--spent", "1 000"], "expects an amount"),
+    (["ledger", "resolve", NOWHERE, "--meter", "tokens", "--window", "day", "--spent", "1.5"], "expects a count"),
+    (["ledger", "resolve", NOWHERE, "--meter", "usd", "--window", "day", "--spent", "9" * 10], "expects an amount"),
+    (["ledger", "resolve", NOWHERE, "--meter", "usd", "--window", "day", "--spent", "0", "--number", "x"],
+     "--number x: expects the number of a window"),
+    (["ledger", "doubt", "--url", "http://h"], "does not take --url"),
     (["--json", "demo-upstream", "x"], "has to be the first word"),
     (["serve", "--listen", "8080"], "expects HOST:PORT"),
 ])
@@ -551,6 +566,137 @@ def test_usage_of_what_is_not_there(cli):
     cli.create()
     assert "is not the id of a key" in cli("usage", "x", code=USAGE).stderr
     assert "there is no active key" in cli("usage", NOWHERE, code=FAILED).stderr
+
+
+# ---- what is in doubt -----------------------------------------------------------------------------------------
+
+METERS = {"usd": 0, "diem": 1, "vcu": 2, "requests": 3, "tokens": 4}
+KINDS = {"hour": 2, "day": 3, "month": 5, "lifetime": 6, "every": 7}
+FAR = 10**5  # the number of a window that does not end in our time
+
+
+def put_doubt(cli, subject, amount, meter="usd", kind="day", days=0, number=FAR):
+    """As a start finds it after a crash; the server itself is killed in test_doubt.py."""
+    with contextlib.closing(sqlite3.connect(cli.folder / "t.db")) as db, db:
+        if subject in ("org", "workspace"):
+            [(id,)] = db.execute(f"SELECT id FROM {subject}")
+        else:
+            id = uuid.UUID(subject).bytes
+        db.execute("INSERT INTO doubt VALUES (?, ?, ?, ?, 0, ?, ?, 1795305600000)",
+                   (id, METERS[meter], KINDS[kind], days, number, amount))
+
+
+def doubts(cli):
+    return cli.json("ledger", "doubt")["doubts"]
+
+
+def word(subject, meter, window, spent):
+    return ["ledger", "resolve", subject, "--meter", meter, "--window", window, "--spent", spent]
+
+
+def test_nothing_in_doubt(cli):
+    cli.create()
+    assert doubts(cli) == []
+    done = cli("ledger", "doubt")
+    assert done.stdout == "" and "nothing is in doubt" in done.stderr
+
+
+def test_a_doubt_is_shown_with_whose_it_is(cli):
+    made = cli.create(description="agent \u20ac")
+    put_doubt(cli, made["id"], 1_500_000_000, kind="lifetime", number=0)
+    put_doubt(cli, made["id"], 70, meter="tokens", kind="every", days=10)
+    put_doubt(cli, made["id"], 99, kind="day", number=3)  # a window that has ended: it counts no more
+    put_doubt(cli, "org", 5)
+    put_doubt(cli, "workspace", 6)
+    shown = {(d["subject"], d["meter"], d["window"]): d for d in doubts(cli)}
+    assert set(shown) == {(made["id"], "usd", "lifetime"), (made["id"], "tokens", "every 10 days"),
+                          ("org", "usd", "day"), ("workspace", "usd", "day")}
+    assert shown[made["id"], "usd", "lifetime"] == {
+        "subject": made["id"], "description": "agent \u20ac", "meter": "usd", "window": "lifetime",
+        "number": 0, "turns_at": None, "since": "2026-11-22T00:00:00.000Z", "amount": "1.5"}
+    assert shown[made["id"], "tokens", "every 10 days"]["amount"] == 70
+    assert shown["org", "usd", "day"]["description"] is None
+    text = cli("ledger", "doubt").stdout
+    assert re.search(rf"^{made['id']} +agent \u20ac +usd +lifetime +0 +2026-11-22T00:00:00.000Z +1\.5 +-$", text,
+                     re.MULTILINE)
+
+
+def test_a_doubt_of_a_revoked_key_is_still_shown(cli):
+    made = cli.create(description="gone")
+    put_doubt(cli, made["id"], 5)
+    cli("key", "revoke", made["id"])
+    assert [d["description"] for d in doubts(cli)] == ["gone"]
+    cli(*word(made["id"], "usd", "day", "0"))
+    assert doubts(cli) == []
+
+
+def test_what_is_in_doubt_is_not_left(cli):
+    made = cli.create("--usd", "10", "--period", "lifetime")
+    put_doubt(cli, made["id"], 2_000_000_000, kind="lifetime", number=0)
+    [limit] = cli.json("limit", "list", made["id"])["limits"]
+    assert (limit["used"], limit["left"]) == ("2", "8")
+    cli(*word(made["id"], "usd", "lifetime", "0.5"))
+    [limit] = cli.json("limit", "list", made["id"])["limits"]
+    assert (limit["used"], limit["left"]) == ("0.5", "9.5")
+
+
+def test_resolve_moves_what_was_spent_into_usage(cli):
+    made = cli.create()
+    put_doubt(cli, made["id"], 2_000_000_000, kind="lifetime", number=0)
+    assert "only 2 usd is in doubt" in cli(*word(made["id"], "usd", "lifetime", "2.000000001"), code=FAILED).stderr
+    said = cli.json(*word(made["id"], "usd", "lifetime", "0.75"))
+    assert (said["amount"], said["spent"], said["freed"]) == ("2", "0.75", "1.25")
+    assert cli.json("usage", made["id"])["key"]["usage"]["all"]["usd"] == "0.75"
+    assert doubts(cli) == []
+    assert "nothing of" in cli(*word(made["id"], "usd", "lifetime", "0"), code=FAILED).stderr
+
+
+def test_resolve_counts_what_is_counted(cli):
+    made = cli.create()
+    put_doubt(cli, made["id"], 70, meter="tokens", kind="every", days=10)
+    out = cli(*word(made["id"], "tokens", "every 10 days", "70")).stdout
+    assert out == "of 70 tokens in doubt, 70 was spent and 0 is free again\n"
+    assert cli.json("usage", made["id"])["key"]["usage"]["all"]["tokens"] == 70
+
+
+def test_resolve_above_the_keys(cli):
+    cli.create()
+    cli("limit", "set", "org", "--meter", "usd", "--window", "lifetime", "--cap", "10")
+    put_doubt(cli, "org", 3_000_000_000, kind="lifetime", number=0)
+    put_doubt(cli, "workspace", 2_000_000_000, kind="lifetime", number=0)
+    cli(*word("workspace", "usd", "lifetime", "2"))
+    [doubt] = doubts(cli)  # the same money was in doubt at the organisation
+    assert (doubt["subject"], doubt["amount"]) == ("org", "1")
+    [limit] = cli.json("limit", "list", "org")["limits"]
+    assert (limit["used"], limit["left"]) == ("3", "7")
+    cli(*word("org", "usd", "lifetime", "0"))
+    [limit] = cli.json("limit", "list", "org")["limits"]
+    assert (limit["used"], limit["left"]) == ("2", "8")
+
+
+def test_of_several_windows_the_number_says_which(cli):
+    made = cli.create()
+    put_doubt(cli, made["id"], 5, number=FAR)
+    put_doubt(cli, made["id"], 6, number=FAR + 1)
+    put_doubt(cli, made["id"], 7, kind="month", number=5000)
+    args = word(made["id"], "usd", "day", "0")
+    assert "2 windows 'day' of" in cli(*args, code=FAILED).stderr
+    assert "nothing of" in cli(*args, "--number", "-4", code=FAILED).stderr
+    cli(*args, "--number", str(FAR + 1))
+    assert sorted(d["amount"] for d in doubts(cli)) == ["0.000000005", "0.000000007"]
+    cli(*args)  # one is left, so it is clear
+    assert [d["window"] for d in doubts(cli)] == ["month"]
+
+
+def test_two_words_on_one_doubt(cli):
+    """Only one of them is taken."""
+    made = cli.create()
+    put_doubt(cli, made["id"], 1_000_000_000)
+    running = [subprocess.Popen([str(BINARY), *word(made["id"], "usd", "day", "1")], cwd=cli.folder,
+                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment())
+               for _ in range(4)]
+    assert sorted(p.wait(60 * PATIENCE) for p in running) == [OK, FAILED, FAILED, FAILED]
+    assert cli.json("usage", made["id"])["key"]["usage"]["all"]["usd"] == "1"
 
 
 def test_where_the_admin_key_comes_from(running):

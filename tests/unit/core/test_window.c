@@ -252,6 +252,32 @@ static void what_is_no_window_is_a_bug(void **state) {
         expect_assert_failure(tk_window_kind_name(TK_WINDOW_NR));
 }
 
+static void numbers_that_are_windows(void **state) {
+        (void)state;
+        static const struct {
+                const char *name;
+                struct tk_window_spec spec;
+                int64_t number;
+                bool ok;
+        } rows[] = {
+                {"the day of 1970", {TK_WINDOW_DAY, 0, 0}, 0, true},
+                {"the first day", {TK_WINDOW_DAY, 0, 0}, -719528, true},
+                {"the day before it", {TK_WINDOW_DAY, 0, 0}, -719529, false},
+                {"the last day", {TK_WINDOW_DAY, 0, 0}, 2932896, true},
+                {"the day after it", {TK_WINDOW_DAY, 0, 0}, 2932897, false},
+                {"the last month", {TK_WINDOW_MONTH, 0, 0}, 8029 * 12 + 11, true},
+                {"the month after it", {TK_WINDOW_MONTH, 0, 0}, 8030 * 12, false},
+                {"all of time", {TK_WINDOW_LIFETIME, 0, 0}, 0, true},
+                {"a second lifetime", {TK_WINDOW_LIFETIME, 0, 0}, 1, false},
+                {"far out", {TK_WINDOW_SECOND, 0, 0}, INT64_MAX, false},
+                {"far back", {TK_WINDOW_EVERY_N_DAYS, 1, INT32_MIN}, INT64_MIN, false},
+                {"of no kind", {TK_WINDOW_NR, 0, 0}, 0, false},
+        };
+        for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+                if (tk_window_number_ok(rows[i].spec, rows[i].number) != rows[i].ok)
+                        fail_msg("%s", rows[i].name);
+}
+
 static void specs_that_are_sound(void **state) {
         static const struct {
                 const char *name;
@@ -360,6 +386,7 @@ int main(void) {
                 TEST(windows_part_time),
                 TEST(months_have_28_to_31_days),
                 TEST(what_is_no_window_is_a_bug),
+                TEST(numbers_that_are_windows),
                 TEST(specs_that_are_sound),
                 TEST(the_widest_spec_does_not_overflow),
                 TEST(names_are_read_back),

@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The commands around doubt: what a crash left open, and an operator's word on it. They work on the store,
+ * beside a server that runs or not; it reads the change log and goes by the word within a second.
+ */
+#include "cli/measure.h"
+#include "cli/output.h"
+#include "cli/subject.h"
+#include "core/time.h"
+#include "service/doubt.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define JSON_MAX (64u << 20)
+
+/* ---- showing ---- */
+
+struct view {
+        const struct tk_doubt *doubt;
+        char subject[TK_ID_TEXT_LEN + 1]; /* "org", "workspace" or an id */
+        char description[TK_DESCRIPTION_BYTES_MAX + 1];
+        char window[TK_WINDOW_TEXT];
+        char ends[TK_TIME_TEXT_LEN + 1]; /* "": never */
+        char since[TK_TIME_TEXT_LEN + 1];
+        char amount[TK_CAP_TEXT_MAX];
+};
+
+static enum tk_err name_subject(struct tk_local *local, struct tk_id id, struct view *out) {
+        struct tk_key key;
+        const char *word = tk_id_eq(id, tk_store_org(local->store))         ? "org"
+                           : tk_id_eq(id, tk_store_workspace(local->store)) ? "workspace"
+                                                                            : NULL;
+        if (word) {
+                tk_str_copy(tk_str_of(word), out->subject, sizeof out->subject);
+                return TK_OK;
+        }
+        tk_id_text(id, out->subject);
+        enum tk_err err = tk_reader_key_by_id(local->reader, id, &key);
+        if (err == TK_OK)
+                tk_str_copy(tk_str_of(key.description), out->description, sizeof out->description);
+        return err == TK_E_NOT_FOUND ? TK_OK : err;
+}
+
+static enum tk_err fill_view(struct tk_local *local, const struct tk_doubt *doubt, struct view *out) {
+        const int64_t end_s = tk_window_end_s(doubt->window, doubt->number);
+        *out = (struct view){.doubt = doubt};
+        tk_window_text(doubt->window, out->window);
+        if (end_s != INT64_MAX)
+                tk_time_text(end_s * 1000, out->ends);
+        tk_time_text(doubt->since_ms, out->since);
+        tk_cap_text(doubt->meter, (uint64_t)doubt->amount, out->amount);
+        return name_subject(local, doubt->subject, out);
+}
+
+static void put_text(struct tk_jw *w, const char *name, const char *text) {
+        tk_jw_key(w, name);
+        tk_jw_text(w, text[0] ? text : NULL);
+}
+
+static void put_doubt(struct tk_jw *w, const struct view *view) {
+        put_text(w, "subject", view->subject);
+        put_text(w, "description", view->description);
+        put_text(w, "meter", tk_meter_name(view->doubt->meter));
+        put_text(w, "window", view->window);
+        tk_jw_key(w, "number");
+        tk_jw_i64(w, view->doubt->number);
+        put_text(w, "turns_at", view->ends);
+        put_text(w, "since", view->since);
+        tk_amount_json(w, "amount", view->doubt->meter, view->amount);
+}
+
+static int fail_at(const struct tk_local *local, enum tk_err err) {
+        return tk_fail("%s: %s", local->config->store, tk_err_text(err));
+}
+
+/* ---- doubt ---- */
+
+struct listing {
+        struct tk_local *local;
+        struct tk_jw *w; /* NULL: into the table */
+        struct tk_table *table;
+        unsigned nr;
+        enum tk_err err;
+};
+
+static void show_heading(struct tk_table *table) {
+        static const char *const heading[] = {"SUBJECT", "DESCRIPTION", "METER",  "WINDOW",
+                                              "NUMBER",  "SINCE",       "AMOUNT", "TURNS AT"};
+        table->columns = sizeof heading / sizeof *heading;
+        for (size_t i = 0; i < table->columns; i++)
+                tk_table_cell(table, heading[i]);
+}
+
+static void show_row(struct tk_table *table, const struct view *view) {
+        char number[32];
+        snprintf(number, sizeof number, "%lld", (long long)view->doubt->number);
+        const char *const cells[] = {view->subject,
+                                     view->description,
+                                     tk_meter_name(view->doubt->meter),
+                                     view->window,
+                                     number,
+                                     view->since,
+                                     view->amount,
+                                     view->ends};
+        for (size_t i = 0; i < sizeof cells / sizeof *cells; i++)
+                tk_table_cell(table, cells[i]);
+}
+
+/* Of a window that has ended nothing counts any longer. */
+static bool list_one(const struct tk_doubt *doubt, void *ctx) {
+        struct listing *l = ctx;
+        struct view view;
+        if (tk_window_end_s(doubt->window, doubt->number) <= tk_floor_div(l->local->now_ms, 1000))
+                return true;
+        l->err = fill_view(l->local, doubt, &view);
+        if (l->err != TK_OK)
+                return false;
+        l->nr++;
+        if (!l->w) {
+                show_row(l->table, &view);
+                return true;
+        }
+        tk_jw_object(l->w);
+        put_doubt(l->w, &view);
+        tk_jw_end(l->w);
+        return true;
+}
+
+static int print_list(const struct listing *l, struct tk_buf *buf) {
+        if (l->err != TK_OK)
+                return fail_at(l->local, l->err);
+        if (l->w)
+                return tk_print_buf(buf);
+        if (l->nr)
+                return tk_table_print(l->table);
+        tk_note("nothing is in doubt");
+        return TK_EXIT_OK;
+}
+
+int tk_cmd_ledger_doubt(const struct tk_cmd_line *line) {
+        struct tk_buf buf = TK_BUF(JSON_MAX);
+        struct tk_table table = {0};
+        struct tk_jw w = tk_jw_begin(&buf);
+        struct tk_local local;
+        struct listing l = {&local, line->opt[TK_OPT_json] ? &w : NULL, &table, 0, TK_OK};
+        int code = TK_EXIT_FAILED;
+        if (tk_local_open(line, false, &local)) {
+                show_heading(&table);
+                tk_jw_object(&w);
+                tk_jw_key(&w, "doubts");
+                tk_jw_array(&w);
+                enum tk_err err = tk_reader_doubt_list(local.reader, (struct tk_id){{0}}, list_one, &l);
+                tk_jw_end(&w);
+                tk_jw_end(&w);
+                if (l.err == TK_OK)
+                        l.err = err;
+                code = print_list(&l, &buf);
+        }
+        tk_table_free(&table);
+        tk_buf_free(&buf);
+        tk_local_close(&local);
+        return code;
+}
+
+/* ---- resolve ---- */
+
+/* How much of which doubt was really spent. */
+struct word {
+        struct tk_subject subject;
+        enum tk_meter meter;
+        struct tk_window_spec window; /* its anchor does not matter */
+        bool has_number;              /* needed when several fit */
+        int64_t number;
+        int64_t spent;
+};
+
+static bool read_number(const char *text, struct word *word) {
+        struct tk_str s = tk_str_of(text);
+        const bool negative = s.len > 0 && s.at[0] == '-';
+        uint64_t number;
+        char said[64];
+        if (tk_str_u64(negative ? tk_str_skip(s, 1) : s, &number) && number <= INT64_MAX) {
+                word->has_number = true;
+                word->number = negative ? -(int64_t)number : (int64_t)number;
+                return true;
+        }
+        tk_misuse("--number %s: expects the number of a window; 'tollkey ledger doubt' shows it",
+                  tk_printable(text, said, sizeof said));
+        return false;
+}
+
+static bool read_spent(const char *text, struct word *word) {
+        uint64_t spent;
+        char said[64];
+        if (tk_cap_parse(word->meter, tk_str_of(text), &spent) == TK_OK && spent <= INT64_MAX) {
+                word->spent = (int64_t)spent;
+                return true;
+        }
+        tk_misuse("--spent %s: expects %s", tk_printable(text, said, sizeof said),
+                  tk_meter_is_money(word->meter) ? "an amount, e.g. 5, 0.25 or 0" : "a count, e.g. 12 or 0");
+        return false;
+}
+
+static bool read_word(const struct tk_cmd_line *line, struct word *out) {
+        *out = (struct word){.has_number = false};
+        return tk_meter_read(line->opt[TK_OPT_meter], &out->meter) &&
+               tk_window_read(line->opt[TK_OPT_window], &out->window) &&
+               (!line->opt[TK_OPT_number] || read_number(line->opt[TK_OPT_number], out)) &&
+               read_spent(line->opt[TK_OPT_spent], out);
+}
+
+struct matching {
+        const struct word *word;
+        struct tk_doubt found;
+        unsigned nr;
+};
+
+static bool match_one(const struct tk_doubt *doubt, void *ctx) {
+        struct matching *m = ctx;
+        const struct word *word = m->word;
+        if (doubt->meter != word->meter || doubt->window.kind != word->window.kind ||
+            doubt->window.days != word->window.days || (word->has_number && doubt->number != word->number))
+                return true;
+        m->found = *doubt;
+        m->nr++;
+        return true;
+}
+
+/* The exit code after a message, or TK_EXIT_OK: the word fits what was matched. */
+static int judge(const struct matching *m) {
+        const struct word *word = m->word;
+        const char *meter = tk_meter_name(word->meter), *subject = word->subject.name;
+        char window[TK_WINDOW_TEXT], amount[TK_CAP_TEXT_MAX];
+        tk_window_text(word->window, window);
+        if (m->nr == 0)
+                return tk_fail(
+                        "nothing of %s is in doubt for %s with the window '%s'; 'tollkey ledger doubt' "
+                        "shows what is",
+                        subject, meter, window);
+        if (m->nr > 1)
+                return tk_fail("%u windows '%s' of %s are in doubt for %s; say which with --number", m->nr,
+                               window, subject, meter);
+        if (word->spent <= m->found.amount)
+                return TK_EXIT_OK;
+        tk_cap_text(word->meter, (uint64_t)m->found.amount, amount);
+        return tk_fail("only %s %s is in doubt: more cannot have been spent", amount, meter);
+}
+
+static int print_word(const struct tk_cmd_line *line, const struct word *word, const struct view *view) {
+        char spent[TK_CAP_TEXT_MAX], freed[TK_CAP_TEXT_MAX];
+        tk_cap_text(word->meter, (uint64_t)word->spent, spent);
+        tk_cap_text(word->meter, (uint64_t)(view->doubt->amount - word->spent), freed);
+        if (!line->opt[TK_OPT_json]) {
+                printf("of %s %s in doubt, %s was spent and %s is free again\n", view->amount,
+                       tk_meter_name(word->meter), spent, freed);
+                return TK_EXIT_OK;
+        }
+        struct tk_buf buf = TK_BUF(65536);
+        struct tk_jw w = tk_jw_begin(&buf);
+        tk_jw_object(&w);
+        put_doubt(&w, view);
+        tk_amount_json(&w, "spent", word->meter, spent);
+        tk_amount_json(&w, "freed", word->meter, freed);
+        tk_jw_end(&w);
+        return tk_print_buf(&buf);
+}
+
+/* All in one batch, so that nobody changes what is read here before it is written. */
+static int resolve(const struct tk_cmd_line *line, struct tk_local *local, struct word *word) {
+        struct matching m = {.word = word};
+        struct view view;
+        enum tk_err err;
+        if (!tk_subject_parse(local, line->hole, &word->subject))
+                return TK_EXIT_USAGE;
+        if ((err = tk_local_begin(local)) != TK_OK)
+                return fail_at(local, err);
+        err = tk_reader_doubt_list(local->reader, word->subject.id, match_one, &m);
+        const int code = err == TK_OK ? judge(&m) : fail_at(local, err);
+        if (code != TK_EXIT_OK) {
+                tk_store_rollback(local->store);
+                return code;
+        }
+        err = fill_view(local, &m.found, &view);
+        if (err == TK_OK)
+                err = tk_doubt_resolve(local->store, local->reader, &m.found, word->spent);
+        err = tk_local_finish(local, err);
+        return err == TK_OK ? print_word(line, word, &view) : fail_at(local, err);
+}
+
+int tk_cmd_ledger_resolve(const struct tk_cmd_line *line) {
+        struct tk_local local;
+        struct word word;
+        int code = TK_EXIT_FAILED;
+        if (!read_word(line, &word))
+                return TK_EXIT_USAGE;
+        if (tk_local_open(line, false, &local))
+                code = resolve(line, &local, &word);
+        tk_local_close(&local);
+        return code;
+}
