@@ -562,3 +562,15 @@ void audit_after_end(struct world *world, bool clean) {
         if (clean)
                 check_clean(world);
 }
+
+static bool no_lease(const struct tk_lease *lease, void *ctx) {
+        const struct truth_subject *subject = truth_get(ctx, lease->subject);
+        trace_fail("%s %u: a lease was left by a process that begins", truth_kind(subject), subject->index);
+}
+
+void audit_start(struct world *world) {
+        faulty_off();
+        enum tk_err err = tk_reader_lease_list(world->reader, no_lease, &world->truth);
+        faulty_on();
+        MUST(err == TK_OK);
+}

@@ -52,5 +52,7 @@ void audit_before_end(struct world *world, bool holds);
 /* Reads the leases that were left; the truth was restarted. clean: nothing may have come into doubt. (8) (9)
  */
 void audit_after_end(struct world *world, bool clean);
+/* A process has begun: all leases were returned or became doubt. */
+void audit_start(struct world *world);
 
 #endif

@@ -14,6 +14,7 @@
 #include "trace.h"
 #include "workload.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,6 +56,14 @@ static void run(const struct plan *plan, uint64_t seed, struct workload_report *
                 show(seed, report);
 }
 
+#ifndef IS_SLOW /* a sanitizer says more */
+/* Not a thing to do in a signal handler, but the process is lost anyway and its seed must be known. */
+static void on_fault(int signal_nr) {
+        signal(signal_nr, SIG_DFL);
+        trace_fail("signal %d", signal_nr);
+}
+#endif
+
 static bool number_arg(const char *text, uint64_t *out) {
         char *end;
         *out = text ? strtoull(text, &end, 10) : 0;
@@ -90,6 +99,10 @@ int main(int argc, char **argv) {
                 return 2;
         }
         tk_must_fail = trace_must_fail;
+#ifndef IS_SLOW
+        signal(SIGSEGV, on_fault);
+        signal(SIGABRT, on_fault);
+#endif
         for (uint64_t i = 0; i < plan.seeds; i++) {
                 run(&plan, plan.from + i, &one);
                 total.events += one.events;

@@ -439,6 +439,7 @@ static void start(struct world *world) {
                 err = tk_service_open(&opt, &world->service);
         }
         MUST(err == TK_OK);
+        audit_start(world);
         truth_doubts_forget(&world->truth, world->now_ms / 1000);
         for (int i = 0; i < WORLD_LOOPS; i++) {
                 struct world_box *box = &world->boxes[i];
