@@ -454,108 +454,92 @@ static void do_flood(struct load *load) {
         }
 }
 
+typedef void event_f(struct load *load);
+
+static void do_posting(struct load *load) {
+        do_post(load, draw_ticket(load));
+}
+
 /* While the writer is busy with a batch. */
 static void meanwhile(void *ctx) {
+        static event_f *const what[] = {do_hold, do_extend, do_void, do_mail, do_posting};
         struct load *load = ctx;
         int64_t nr = world_between(&load->world, 1, 4);
         trace("    meanwhile:", 0, 0, 0, 0);
         while (nr-- > 0)
-                switch (world_between(&load->world, 0, 4)) {
-                case 0:
-                        do_hold(load);
-                        break;
-                case 1:
-                        do_extend(load);
-                        break;
-                case 2:
-                        do_void(load);
-                        break;
-                case 3:
-                        do_mail(load);
-                        break;
-                default:
-                        do_post(load, draw_ticket(load));
-                }
+                what[world_between(&load->world, 0, 4)](load);
 }
 
-static void happen(struct load *load, enum event event) {
-        struct world *world = &load->world;
-        switch (event) {
-        case HOLD:
-                do_hold(load);
-                break;
-        case EXTEND:
-                do_extend(load);
-                break;
-        case POST:
-                do_post(load, draw_ticket(load));
-                break;
-        case VOID:
-                do_void(load);
-                break;
-        case MAIL:
-                do_mail(load);
-                break;
-        case STEP:
-                trace("step", 0, 0, 0, 0);
-                world_step(world);
-                break;
-        case CLOCK:
-                do_clock(load);
-                break;
-        case JUMP:
-                do_jump(load);
-                break;
-        case EDIT:
-                do_edit(load, false, false);
-                break;
-        case OUTSIDE:
-                do_edit(load, true, false);
-                break;
-        case REVOKE:
-                if (world_chance(world, 10))
-                        do_edit(load, false, true);
-                break;
-        case CREATE:
-                do_create(load);
-                break;
-        case BARRIER:
-                world_barrier(world);
-                break;
-        case TICK:
-                trace("tick", 0, 0, 0, 0);
-                world_tick(world);
-                break;
-        case FAULT:
-                do_fault(load);
-                break;
-        case HEAL:
-                trace("heal", 0, 0, 0, 0);
-                faulty_heal();
-                break;
-        case CRASH:
-                if (world_chance(world, 30))
-                        world_crash(world);
-                break;
-        case RESTART:
-                if (world_chance(world, 30))
-                        world_restart(world);
-                break;
-        case AUDIT:
-                if (world->truth.keys_nr > 0)
-                        audit_store(world, draw_subject(load, false));
-                break;
-        case FLOOD:
-                if (load->floods && world_chance(world, 5))
-                        do_flood(load);
-                break;
-        case RESOLVE:
-                world_resolve_one(world);
-                break;
-        case EVENT_NR:
-                break;
-        }
+static void do_step(struct load *load) {
+        trace("step", 0, 0, 0, 0);
+        world_step(&load->world);
 }
+
+static void do_plain_edit(struct load *load) {
+        do_edit(load, false, false);
+}
+
+static void do_outside_edit(struct load *load) {
+        do_edit(load, true, false);
+}
+
+static void do_revoke(struct load *load) {
+        if (world_chance(&load->world, 10))
+                do_edit(load, false, true);
+}
+
+static void do_barrier(struct load *load) {
+        world_barrier(&load->world);
+}
+
+static void do_tick(struct load *load) {
+        trace("tick", 0, 0, 0, 0);
+        world_tick(&load->world);
+}
+
+static void do_heal(struct load *load) {
+        TK_UNUSED(load);
+        trace("heal", 0, 0, 0, 0);
+        faulty_heal();
+}
+
+static void do_crash(struct load *load) {
+        if (world_chance(&load->world, 30))
+                world_crash(&load->world);
+}
+
+static void do_restart(struct load *load) {
+        if (world_chance(&load->world, 30))
+                world_restart(&load->world);
+}
+
+static void do_audit(struct load *load) {
+        if (load->world.truth.keys_nr > 0)
+                audit_store(&load->world, draw_subject(load, false));
+}
+
+static void do_rare_flood(struct load *load) {
+        if (load->floods && world_chance(&load->world, 5))
+                do_flood(load);
+}
+
+static void do_resolve(struct load *load) {
+        world_resolve_one(&load->world);
+}
+
+static event_f *const happen[EVENT_NR] = {
+        [HOLD] = do_hold,       [EXTEND] = do_extend,
+        [POST] = do_posting,    [VOID] = do_void,
+        [MAIL] = do_mail,       [STEP] = do_step,
+        [CLOCK] = do_clock,     [JUMP] = do_jump,
+        [EDIT] = do_plain_edit, [OUTSIDE] = do_outside_edit,
+        [REVOKE] = do_revoke,   [CREATE] = do_create,
+        [BARRIER] = do_barrier, [TICK] = do_tick,
+        [FAULT] = do_fault,     [HEAL] = do_heal,
+        [CRASH] = do_crash,     [RESTART] = do_restart,
+        [AUDIT] = do_audit,     [FLOOD] = do_rare_flood,
+        [RESOLVE] = do_resolve,
+};
 
 /* ---- the end of a run ---- */
 
@@ -641,7 +625,7 @@ void workload_run(uint64_t seed, uint64_t events, struct workload_report *report
         load.world.meanwhile_ctx = &load;
         for (uint64_t i = 0; i < events; i++) {
                 trace_next();
-                happen(&load, load.dice[xorshift_next(&load.world.x) % DICE]);
+                happen[load.dice[xorshift_next(&load.world.x) % DICE]](&load);
         }
         trace_next();
         finish(&load);
