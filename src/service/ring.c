@@ -328,20 +328,21 @@ struct tk_account *tk_ring_account_get(struct tk_ring *ring, struct tk_id id) {
         return account;
 }
 
-static void forget_unknown(struct tk_ring *ring) {
-        for (int i = 0; i < SHARDS; i++) {
-                struct shard *shard = &ring->by_digest[i];
-                tk_lock(&shard->lock);
-                memset(shard->unknown, 0, UNKNOWN_PER_SHARD * sizeof *shard->unknown);
-                tk_unlock(&shard->lock);
-        }
+/* Only this one can have become known: all others stay unknown, and guessing stays away from the store. */
+static void forget_unknown(struct tk_ring *ring, const uint8_t digest[32]) {
+        struct shard *shard = shard_of(ring->by_digest, digest_hash(digest));
+        tk_lock(&shard->lock);
+        uint8_t *place = unknown_place(shard, digest);
+        if (memcmp(place, digest, 32) == 0)
+                memset(place, 0, 32);
+        tk_unlock(&shard->lock);
 }
 
 enum tk_err tk_ring_changed(struct tk_ring *ring, const struct tk_key *key, struct tk_account **out) {
         struct tk_account *account;
         struct tk_snapshot *fresh = NULL, *old;
         atomic_fetch_add(&ring->version, 1);
-        forget_unknown(ring);
+        forget_unknown(ring, key->digest);
         *out = account = tk_ring_account_get(ring, key->id);
         if (!account)
                 return TK_OK;

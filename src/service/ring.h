@@ -32,7 +32,7 @@ TK_CHECKED enum tk_err tk_ring_insert(struct tk_ring *ring, const struct tk_key 
                                       struct tk_snapshot **out);
 /* Remembers that no key has this digest, if nothing changed since `version`. */
 void tk_ring_insert_unknown(struct tk_ring *ring, const uint8_t digest[32], uint64_t version);
-/* A change has settled: swaps the snapshot if the key is in memory, forgets the unknown ones. Gives the
+/* A change has settled: swaps the snapshot if the key is in memory, forgets that it was unknown. Gives the
  * account, or NULL when the key is not in memory. NO_MEMORY: the key is then refused until it can be read
  * again. */
 TK_CHECKED enum tk_err tk_ring_changed(struct tk_ring *ring, const struct tk_key *key,
