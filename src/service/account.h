@@ -16,7 +16,8 @@
  *       the lease that lends it is on disk. A crash therefore loses at most bound - posted.
  *   (3) held is the sum over the live tickets of that window
  *   (4) after a load: posted = the store's sum + the posts not yet stored + doubt
- * (2) may be broken by an edit that changes the limits under live holds; then nothing more is held.
+ * (2) does not hold after a load that found doubt, or after an edit that changed the limits under live holds;
+ * then nothing more is held until a lease covers all of it.
  *
  * What kind of memory a counter needs follows from its limit:
  *   leased    exact windows of an hour and longer: the store lends before anything is held
