@@ -10,7 +10,7 @@
 #include <string.h>
 
 #define HOUR_S       3600
-#define LOADS_HOURS  5
+#define LOADS_HOURS  2
 #define WAIT_BATCHES 64 /* within so many batches everybody is answered */
 
 /* What must be covered after the end of a process. */
