@@ -3,20 +3,23 @@
  * auditor: compares what the service says and does with the truth, after every event. It is naive on purpose:
  * sums are taken over lists each time they are needed.
  *
- *   (1) a hold is taken with exactly min(most, what is left), never more than is left, never less than least,
- *       on organisation, workspace and key at once
- *   (2) a hold is refused only when some limit truly cannot take it, and the refusal tells the true numbers
- * of the first that cannot (3) nothing but a fault of the store is answered with NO_STORE, and while it fails
- * no new hold is taken. One exception: when the hour turns before a wait is over, eight times and more, it is
- * given up. (4) whoever asked is answered: nobody waits when nothing is under way for him (5) what a barrier
- * confirmed is in the store (6) the store's sums are the posts that landed, each once, by subject, meter and
- * hour; each entry is true (7) the process goes by the limits of an edit from its answer on, and never by
- * others than it may know (8) after a crash: all that was posted or held in a window <= the store's posts +
- * doubt, and these are within the greatest cap that the limit ever had (9) a clean restart changes no doubt
+ *   (1) a hold is taken with exactly min(most, what is left), never more than is left, never less than
+ *       least, on organisation, workspace and key at once
+ *   (2) a hold is refused only when some limit truly cannot take it, and the refusal tells the true
+ *       numbers of the first that cannot
+ *   (3) nothing but a fault of the store is answered with NO_STORE, and while it fails no new hold is taken
+ *   (4) whoever asked is answered: nobody waits when nothing is under way for him
+ *   (5) what a barrier confirmed is in the store
+ *   (6) the store's sums are the posts that landed, each once, by subject, meter and hour; entries are true
+ *   (7) the process goes by the limits of an edit from its answer on, and never by others than it may know
+ *   (8) after a crash: all that was posted or held in a window <= the store's posts + doubt, and these are
+ *       within the greatest cap that the limit ever had
+ *   (9) a clean restart changes no doubt, and no lease is left at a start
  *
- * Where the ledger promises less, the auditor asks for less: a rate that slides under an extension may be
- * weighed with the window before or without it; what was live when a limit came is covered in a crash only
- * from the next hold on; rates and what is only observed are not leased, so a crash may forget them.
+ * Where the ledger promises less, the auditor asks for less. A rate that slides under an extension may be
+ * weighed with the window before or without it. What was live when a limit came is covered in a crash only
+ * from the next hold on. Rates and what is only observed are not leased, so a crash may forget them. A wait
+ * during which the hour turns again and again may be given up with NO_STORE.
  */
 #ifndef TK_TESTS_SIM_AUDITOR_H
 #define TK_TESTS_SIM_AUDITOR_H
