@@ -17,7 +17,7 @@ void tk_api_healthz(struct tk_api_call *c) {
 void tk_api_readyz(struct tk_api_call *c) {
         int64_t seq;
         enum tk_err err = tk_reader_change_last(tk_worker_reader(c->worker), &seq);
-        if (err == TK_OK)
+        if (err == TK_OK && tk_worker_is_writing(c->worker))
                 say(c, "ready");
         else
                 tk_api_problem(c, TK_PROBLEM_STORE, NULL, NULL);

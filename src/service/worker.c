@@ -45,6 +45,10 @@ const struct tk_catalog *tk_worker_catalog(const struct tk_worker *worker) {
         return worker->service->catalog;
 }
 
+bool tk_worker_is_writing(const struct tk_worker *worker) {
+        return !tk_writer_failing(worker->service->writer);
+}
+
 struct tk_reader *tk_worker_reader(struct tk_worker *worker) {
         return worker->reader;
 }

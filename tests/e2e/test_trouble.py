@@ -166,11 +166,13 @@ def test_a_full_disk_loses_nothing_and_recovers(full):
     assert admin.post("/api/v1/api_keys", json={"apiKeyType": "INFERENCE", "description": "x"}).status_code == 503
     assert admin.patch("/api/v1/api_keys", json={"id": key["id"], "description": "x"}).status_code == 503
     assert stack.http.get(stack.url + "/healthz").status_code == 200
+    assert stack.http.get(stack.url + "/readyz").status_code == 503
     assert stack.caller(key["key"]).get("/v1/models").status_code == 200
     assert "the store refuses writes" in stack.log()
     disk.free(stack)
     more, _ = stack.until(key, 200)
     assert "the store takes writes again" in stack.log()
+    assert stack.http.get(stack.url + "/readyz").status_code == 200
     shown = entries(stack, key["id"])
     assert shown["key"]["usage"]["all"]["requests"] == 1 + served + more
     assert {call["usd"] for call in shown["calls"]} == {"0.0000135"}  # ten tokens in, twenty out
@@ -240,13 +242,14 @@ def test_a_removed_file_is_noticed_and_not_written_to(tmp_path):
     try:
         key = stack.key(usd=1)
         assert stack.ask(key).status_code == 200
+        assert len(entries(stack, key["id"])["calls"]) == 1
         for path in tmp_path.glob("tollkey.db*"):
             path.unlink()
-        _, refused = stack.until(key, 503)
+        served, refused = stack.until(key, 503)
         assert refused.json()["error"]["code"] == "store_unavailable"
         assert "was removed or replaced" in stack.log()
         stack.server.stop()
-        assert "could not be stored" in stack.log(), "what is lost is said"
+        assert stack.log().count("could not be stored") == served, "what is lost is said"
     finally:
         stack.stop()
 

@@ -199,6 +199,10 @@ struct tk_reader *tk_worker_reader(struct tk_worker *worker) {
         return (struct tk_reader *)(void *)worker;
 }
 
+bool tk_worker_is_writing(const struct tk_worker *worker) {
+        return worker->write_err == TK_OK;
+}
+
 enum tk_err tk_reader_change_last(struct tk_reader *reader, int64_t *seq) {
         *seq = 1;
         return ((struct tk_worker *)(void *)reader)->ready_err;

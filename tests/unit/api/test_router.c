@@ -243,6 +243,11 @@ static void store_that_fails(void **state) {
         call = request("GET", "/readyz", NULL, "");
         run(&call);
         expect(&call, 200, "{\"status\":\"ready\"}");
+        worker.write_err = TK_E_FULL;
+        call = request("GET", "/readyz", NULL, "");
+        run(&call);
+        expect(&call, 503, "\"status\":503");
+        worker.write_err = TK_OK;
         worker.ready_err = TK_E_IO;
         call = request("GET", "/readyz", NULL, "");
         run(&call);
