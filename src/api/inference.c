@@ -53,7 +53,7 @@ static enum tk_problem_id problem_of_failure(enum tk_relay_failure what) {
         case TK_RELAY_TIMEOUT:
                 return TK_PROBLEM_UPSTREAM_TIMEOUT;
         case TK_RELAY_MEMORY:
-                return TK_PROBLEM_STORE;
+                return TK_PROBLEM_BUSY;
         case TK_RELAY_STORE:
                 return TK_PROBLEM_STORE_CUT;
         case TK_RELAY_REQUEST:
