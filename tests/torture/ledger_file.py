@@ -80,7 +80,7 @@ class LedgerFile:
 
     def hours(self, subject, meter):
         """{hour: amount}, the finest that the store keeps."""
-        keys, found = self.below(subject), collections.Counter()
+        keys, found = self.below(subject) | {subject}, collections.Counter()  # its own: resolved doubt of a group
         for (key, span, hour), amounts in self.usage.items():
             if span == 2 and key in keys:
                 found[hour] += amounts[meter]
