@@ -22,13 +22,11 @@ struct job {
         struct tk_id id;    /* get */
         struct tk_id after; /* list: the last key that was written */
         bool busy;
-        bool started; /* the list is being streamed */
-        unsigned page_nr;
-        struct tk_key *page; /* PAGE_KEYS of them; list only */
+        bool started;     /* the list is being streamed */
+        unsigned page_nr; /* keys of the page that was written last */
 };
 
 static void free_job(struct job *job) {
-        free(job->page);
         free(job);
 }
 
@@ -40,16 +38,12 @@ static void forget_call(struct tk_call *call, void *ctx) {
                 free_job(job);
 }
 
-static struct job *new_job(struct tk_api_call *c, size_t page_keys) {
+static struct job *new_job(struct tk_api_call *c) {
         struct job *job = calloc(1, sizeof(*job));
-        struct tk_key *page = page_keys ? calloc(page_keys, sizeof(*page)) : NULL;
-        if (!job || (page_keys && !page)) {
-                free(page);
-                free(job);
+        if (!job) {
                 tk_api_fault(c, TK_E_NO_MEMORY);
                 return NULL;
         }
-        job->page = page;
         job->c = *c;
         job->c.snapshot = NULL; /* the router's; what is needed of the key is copied */
         job->c.key = NULL;
@@ -110,7 +104,7 @@ void tk_api_venice_keys_get(struct tk_api_call *c) {
                 tk_api_problem(c, TK_PROBLEM_NO_SUCH_KEY, NULL, NULL);
                 return;
         }
-        struct job *job = new_job(c, 0);
+        struct job *job = new_job(c);
         if (!job)
                 return;
         job->id = id;
@@ -119,25 +113,34 @@ void tk_api_venice_keys_get(struct tk_api_call *c) {
 
 /* ---- GET /api_keys ---- */
 
-static bool collect(const struct tk_key *key, void *ctx) {
-        struct job *job = ctx;
+struct page {
+        struct job *job;
+        struct tk_buf *body;
+        enum tk_err err;
+};
+
+/* Asks for the usage from inside of the list: the store then reads both from one snapshot, and locks it once.
+ */
+static bool write_one(const struct tk_key *key, void *ctx) {
+        struct page *page = ctx;
+        struct job *job = page->job;
+        struct tk_jw w = tk_jw_begin(page->body);
         MUST(job->page_nr < PAGE_KEYS);
-        job->page[job->page_nr++] = *key;
-        return true;
+        if (job->page_nr > 0 || job->started)
+                tk_buf_char(page->body, ',');
+        page->err = write_with_usage(job, key, &w);
+        job->after = key->id;
+        job->page_nr++;
+        return page->err == TK_OK;
 }
 
-/* Reads a page, then writes it: a reader of the store is not asked for usage from inside its own list. */
 TK_CHECKED static enum tk_err write_page(struct job *job, struct tk_buf *body) {
+        struct page page = {.job = job, .body = body, .err = TK_OK};
         job->page_nr = 0;
         enum tk_err err =
-                tk_keys_list(job->c.worker, job->org, job->c.now_ms, job->after, PAGE_KEYS, collect, job);
-        for (unsigned i = 0; i < job->page_nr && err == TK_OK; i++) {
-                struct tk_jw w = tk_jw_begin(body);
-                if (i > 0 || job->started)
-                        tk_buf_char(body, ',');
-                err = write_with_usage(job, &job->page[i], &w);
-                job->after = job->page[i].id;
-        }
+                tk_keys_list(job->c.worker, job->org, job->c.now_ms, job->after, PAGE_KEYS, write_one, &page);
+        if (err == TK_OK)
+                err = page.err;
         return err == TK_OK && !tk_buf_ok(body) ? TK_E_NO_MEMORY : err;
 }
 
@@ -223,7 +226,7 @@ static void list_ready(void *ctx, enum tk_err err) {
 
 void tk_api_venice_keys_list(struct tk_api_call *c) {
         tk_call_add_header(c->call, "cache-control", TK_STR("no-store"));
-        struct job *job = new_job(c, PAGE_KEYS);
+        struct job *job = new_job(c);
         if (!job)
                 return;
         job->msg.run = step_from_message;
