@@ -17,9 +17,10 @@
  *   (9) a clean restart changes no doubt, and no lease is left at a start
  *
  * Where the ledger promises less, the auditor asks for less. A rate that slides under an extension may be
- * weighed with the window before or without it. What was live when a limit came is covered in a crash only
- * from the next hold on. Rates and what is only observed are not leased, so a crash may forget them. A wait
- * during which the hour turns again and again may be given up with NO_STORE.
+ * weighed with the window before or without it. What was live when a limit came, or when an operator said
+ * that more was spent, is covered in a crash only from the next hold on. Rates and what is only observed are
+ * not leased, so a crash may forget them. A wait during which the hour turns again and again may be given up
+ * with NO_STORE.
  */
 #ifndef TK_TESTS_SIM_AUDITOR_H
 #define TK_TESTS_SIM_AUDITOR_H

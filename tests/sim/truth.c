@@ -607,8 +607,18 @@ static void lower_doubts(struct truth_subject *subject, enum tk_meter meter, int
         subject->doubts_nr = kept;
 }
 
+/* More may be posted now than is lent, so what is live is covered again only from the next hold on. */
+static void forget_lent(struct truth *truth, struct truth_subject *subject, enum tk_meter meter) {
+        for (unsigned i = 0; i < subject->acted.nr; i++) {
+                if (subject->acted.limits[i].limit.meter != meter)
+                        continue;
+                subject->acted.limits[i].always = false;
+                subject->acted.limits[i].leased = truth->step;
+        }
+}
+
 /* What is spent is posted, and as much is in doubt no more wherever the same hour was. */
-void truth_resolve(struct truth_subject *subject, struct truth_subject *const above[2],
+void truth_resolve(struct truth *truth, struct truth_subject *subject, struct truth_subject *const above[2],
                    const struct truth_doubt *doubt, int64_t hour, int64_t spent) {
         struct truth_subject *const subjects[] = {subject, above[0], above[1]};
         for (size_t i = 0; i < subject->doubts_nr; i++)
@@ -624,6 +634,7 @@ void truth_resolve(struct truth_subject *subject, struct truth_subject *const ab
                 at->memory.of[doubt->meter] += spent;
                 at->durable.of[doubt->meter] += spent;
                 lower_doubts(subjects[i], doubt->meter, hour, spent);
+                forget_lent(truth, subjects[i], doubt->meter);
         }
 }
 

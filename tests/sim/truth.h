@@ -237,7 +237,7 @@ void truth_restart(struct truth *truth, int64_t clock_s);
 void truth_doubt_raise(struct truth_subject *subject, const struct truth_doubt *doubt);
 /* An operator said that `spent` of a doubt was spent, in this hour, by the subject (and so by those above).
  */
-void truth_resolve(struct truth_subject *subject, struct truth_subject *const above[2],
+void truth_resolve(struct truth *truth, struct truth_subject *subject, struct truth_subject *const above[2],
                    const struct truth_doubt *doubt, int64_t hour, int64_t spent);
 /* A process begins: of windows that ended more than a day ago nothing is in doubt any longer. */
 void truth_doubts_forget(struct truth *truth, int64_t now_s);

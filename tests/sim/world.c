@@ -571,7 +571,7 @@ static void resolve_truth(struct world *world, const struct tk_doubt *doubt, int
                            tk_meter_name(doubt->meter), (long long)doubt->number, (long long)before);
         trace("    subject %lld of kind %lld: %lld of %lld in doubt were spent", subject->index,
               subject->kind, spent, doubt->amount);
-        truth_resolve(subject, above, &truth, resolved_hour(doubt), spent);
+        truth_resolve(&world->truth, subject, above, &truth, resolved_hour(doubt), spent);
 }
 
 void world_resolve_one(struct world *world) {
