@@ -5,6 +5,7 @@ The binary is build/tollkey or $TOLLKEY_BIN. Nothing waits for a time: starting 
 "ready http://HOST:PORT" that the program prints once it accepts.
 """
 
+import glob
 import json
 import os
 import pathlib
@@ -22,6 +23,14 @@ PATIENCE = float(os.environ.get("TOLLKEY_PATIENCE", "1"))
 
 PRICE = {"input": 0.15, "output": 0.60, "cache_input": 0.075}
 NANO_INPUT, NANO_OUTPUT = 150, 600  # the same price, a token
+
+
+def faked_clock(**how):
+    """An environment in which libfaketime answers for the wall clock, and only for that: timers run on the monotonic
+    one. how: its own settings, e.g. FAKETIME="+40d"."""
+    found = glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")
+    assert found, "libfaketime is not installed: tools/setup test does that"
+    return {"LD_PRELOAD": found[0], "FAKETIME_DONT_FAKE_MONOTONIC": "1", "DONT_FAKE_MONOTONIC": "1", **how}
 
 
 class Process:

@@ -10,7 +10,6 @@ Python. Nothing waits for a time but for the clock of the server to reach midnig
 import concurrent.futures
 import contextlib
 import datetime
-import glob
 import json
 import os
 import sys
@@ -21,7 +20,7 @@ import uuid
 import httpx
 import pytest
 
-from stack import NANO_INPUT, NANO_OUTPUT, PATIENCE, PRICE, ROOT, Stack
+from stack import NANO_INPUT, NANO_OUTPUT, PATIENCE, PRICE, ROOT, Stack, faked_clock
 
 sys.path.append(str(ROOT / "tests/torture"))
 from ledger_file import DAY, MONTH, LedgerFile, window_number  # noqa: E402
@@ -39,12 +38,9 @@ class Clock:
     """The server's wall clock: the machine's, and so many whole seconds."""
 
     def __init__(self, folder):
-        found = glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")
-        assert found, "libfaketime is not installed: tools/setup test does that"
         self.path = folder / "clock"
         self.offset = 0
-        self.env = {"LD_PRELOAD": found[0], "FAKETIME_TIMESTAMP_FILE": str(self.path), "FAKETIME_NO_CACHE": "1",
-                    "FAKETIME_DONT_FAKE_MONOTONIC": "1", "DONT_FAKE_MONOTONIC": "1"}
+        self.env = faked_clock(FAKETIME_TIMESTAMP_FILE=str(self.path), FAKETIME_NO_CACHE="1")
 
     def set(self, at):
         """To within a second, and never later."""

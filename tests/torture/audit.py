@@ -37,9 +37,11 @@ Row = collections.namedtuple("Row", "subject name limit number posted doubt trut
 
 
 class Audit:
-    def __init__(self, ledger, keys, calls, truth, prices, lag_tokens):
-        """truth: {user: counts}, as the provider states them; prices: {model: (input, output)} in nano a token."""
+    def __init__(self, ledger, keys, calls, truth, words, prices, lag_tokens):
+        """truth: {user: counts}, as the provider states them; words: {(subject, meter): amount} that an operator said to
+        be spent; prices: {model: (input, output)} in nano a token."""
         self.ledger, self.keys, self.calls, self.truth = ledger, keys, calls, truth
+        self.words = words
         self.prices, self.lag_tokens = prices, lag_tokens
         self.violations = []
         self.rows = []
@@ -63,23 +65,27 @@ class Audit:
     # ---- sums ----
 
     def sums(self):
-        by = collections.Counter()
+        """Hours, days and the total; of a key of whose doubts an operator has spoken, only what they have in common."""
+        due = collections.Counter()
         for entry in self.ledger.entries.values():
             for meter in METERS:
                 for span, number in ((0, 0), (1, int(entry.held_s // 86400)), (2, int(entry.held_s // 3600))):
-                    by[entry.subject, span, number, meter] += entry.due[meter]
+                    due[entry.subject, span, number, meter] += entry.due[meter]
         stated = collections.Counter()
         for (subject, span, number), amounts in self.ledger.usage.items():
-            if subject in self.subjects():
+            if subject in {key.id for key in self.keys}:
                 for meter in METERS:
                     stated[subject, span, number, meter] += amounts[meter]
-        for at in {*by, *stated}:
-            if by[at] != stated[at]:
-                self.violation(f"key {at[0]}: span {at[1]} number {at[2]} {at[3]}: the entries sum up to {by[at]}, "
+        for at in {*due, *stated}:
+            if not self.words[at[0], at[3]] and due[at] != stated[at]:
+                self.violation(f"key {at[0]}: span {at[1]} number {at[2]} {at[3]}: the entries sum up to {due[at]}, "
                                f"the usage says {stated[at]}")
-
-    def subjects(self):
-        return {key.id for key in self.keys}
+        for (subject, meter), word in self.words.items():
+            spans = [sum(value for at, value in stated.items() if (at[0], at[1], at[3]) == (subject, span, meter))
+                     for span in range(3)]
+            if subject in {key.id for key in self.keys} and set(spans) != {due[subject, 0, 0, meter] + word}:
+                self.violation(f"key {subject}: {meter}: the usage by total, days, hours is {spans}, the entries sum up "
+                               f"to {due[subject, 0, 0, meter]}, and an operator said {word}")
 
     # ---- calls ----
 

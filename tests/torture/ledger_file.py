@@ -75,8 +75,10 @@ class LedgerFile:
             str(row) for row in self.db.execute("PRAGMA foreign_key_check")]
 
     def below(self, subject):
-        """The keys whose usage counts against the limits of this key, workspace or organisation."""
-        return {key for key, groups in self.groups.items() if subject == key or subject in groups}
+        """Whose usage counts against the limits of this key, workspace or organisation: that of the keys below, and
+        what an operator has noted of the group itself, or of a workspace of the organisation."""
+        workspaces = {workspace for workspace, org in self.groups.values() if org == subject}
+        return {subject, *workspaces, *(key for key, groups in self.groups.items() if subject in groups)}
 
     def hours(self, subject, meter):
         """{hour: amount}, the finest that the store keeps."""

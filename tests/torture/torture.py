@@ -19,6 +19,7 @@ may need several runs to show again.
 import argparse
 import asyncio
 import collections
+import contextlib
 import dataclasses
 import json
 import math
@@ -38,8 +39,9 @@ sys.path[:0] = [str(pathlib.Path(__file__).resolve().parent), str(pathlib.Path(_
 
 import audit  # noqa: E402
 import client  # noqa: E402
+from resolver import KIND_OF, Resolver, to_int  # noqa: E402
 from ledger_file import DAY, HOUR, LIFETIME, METERS, MONTH, WEEK, LedgerFile, window_number  # noqa: E402
-from stack import BINARY, PATIENCE, PRICE, Stack  # noqa: E402
+from stack import BINARY, PATIENCE, PRICE, Stack, faked_clock  # noqa: E402
 
 DELAYS_MS = {"paced": 10, "quick": 4, "slow": 25}   # the provider's time for a token
 LAG_S = 1.0 * PATIENCE                              # longest time that bytes lie between two processes
@@ -47,8 +49,10 @@ TOKENS = 150                                        # of an answer whose length 
 CALLS_MAX = 900                                     # of one life of the server: the truth keeps 1024 users apart
 KEYS_NR = 24
 REST_TOKENS = 20000
+TURNED_DAYS = 40                                    # in which every window but a lifetime turns
 LAST_LIFE_S = 2                                     # of load, before the server is stopped cleanly
 VIOLATIONS_SHOWN = 50
+AUDITED = 0.25                                      # of all deaths; an operator speaks in the life after it
 
 
 def model(name, fault, **more):
@@ -95,12 +99,12 @@ class Torture:
         self.rng = random.Random(options.seed)
         self.stack = Stack(folder, models=MODELS, demo_args=["--tokens", str(TOKENS)], hold_output_tokens=64)
         self.stack.write_config()
+        self.resolver = Resolver(self.stack)
         self.demo_port = int(self.stack.demo.url.rsplit(":", 1)[1])
         self.keys, self.calls, self.truth, self.violations = [], [], {}, []
         self.kills = collections.Counter()
         self.stored = {}                # id -> due: entries that were in the store at some death
         self.acknowledged_at = 0        # when the last acknowledged write was sent
-        self.forgotten = collections.Counter()
 
     # ---- keys ----
 
@@ -114,7 +118,7 @@ class Torture:
             elif i < 6:
                 name, cap, weight = f"free{i}", None, 1
             elif i < 12:
-                name, cap, weight = f"edge{i}", rng.randrange(1, 6) * 10**5, 3
+                name, cap, weight = f"edge{i}", rng.randrange(1, 6) * 10**5, 8
             else:
                 name, cap, weight = f"small{i}", rng.randrange(2, 40) * 10**5 * rng.choice((1, 10)), 1
             made = self.stack.key(usd=cap and client_money(cap), period=period, description=name)
@@ -235,6 +239,9 @@ class Torture:
         tasks = [asyncio.create_task(self.one_client(random.Random(self.rng.random()))) for _ in range(clients)]
         if edits:
             tasks.append(asyncio.create_task(self.raise_caps(random.Random(self.rng.random()))))
+        if edits:
+            await asyncio.to_thread(self.resolver.resolve_some, self.rng, 4)
+            self.resolver.needs = {}  # what this life leaves open is not known yet
         await end_of_life(tasks)
         self.over = True
         await asyncio.wait_for(asyncio.gather(*tasks), 60 * PATIENCE)
@@ -295,8 +302,19 @@ class Torture:
         ledger = LedgerFile(grave / "tollkey.db")
         try:
             self.check(ledger)
+            if self.rng.random() < AUDITED:
+                self.resolver.learn(ledger, self.audit(ledger).rows)
         finally:
             ledger.close()
+
+    def audit(self, ledger, clean_since_s=None):
+        lag_tokens = math.ceil(LAG_S * 1000 / min(DELAYS_MS.values()))
+        result = audit.Audit(ledger, self.keys, self.calls, self.truth, self.resolver.spent, PRICES, lag_tokens)
+        result.run()
+        if clean_since_s:
+            result.whole_answers(clean_since_s)
+        self.violations += result.violations
+        return result
 
     def check(self, ledger):
         if ledger.integrity() != ["ok"]:
@@ -351,32 +369,62 @@ class Torture:
         await self.live(end_of_life, clients=0, edits=False)
         self.take_truth()
 
-    def check_rest(self, ledger, rows):
+    def check_rest(self, ledger, rows, now_s):
         """A key was refused only where the least that its last call needed was left on none of its limits."""
         for call in self.last_refused:
             size = len(json.dumps(call.body()))
             input_nano, output_nano = PRICES["rest"]
             least = {"usd": size * input_nano + output_nano, "tokens": size + 1, "requests": 1}
             subjects = (call.key.id, *ledger.groups[call.key.id])
-            left = [(row, row.limit.cap - row.posted - row.doubt) for row in rows if row.subject in subjects and
-                    row.number == window_number(row.limit.kind, time.time())]
-            if call.status != 429 or all(rest >= least[row.limit.meter] for row, rest in left):
+            left = [(row.limit.meter, row.limit.cap - row.posted - row.doubt) for row in rows
+                    if row.subject in subjects and row.number == window_number(row.limit.kind, now_s)]
+            if call.status != 429 or all(rest >= least[meter] for meter, rest in left):
                 self.violations.append(f"key {call.key.name}: was answered {call.status} {call.text}, and there is left "
-                                       + ", ".join(f"{rest} of {row.limit.meter}" for row, rest in left))
+                                       + ", ".join(f"{rest} of {meter}" for meter, rest in left))
 
-    def final_audit(self):
-        ledger = LedgerFile(self.folder / "tollkey.db")
-        try:
+    def closed(self):
+        """The store's file while no server has it."""
+        return contextlib.closing(LedgerFile(self.folder / "tollkey.db"))
+
+    async def end(self):
+        """Audits what the deaths have left; then nothing is left in doubt and all can be spent; then windows turn."""
+        await self.last_life()
+        with self.closed() as ledger:
             self.check(ledger)
-            lag_tokens = math.ceil(LAG_S * 1000 / min(DELAYS_MS.values()))
-            result = audit.Audit(ledger, self.keys, self.calls, self.truth, PRICES, lag_tokens)
-            result.run()
-            result.whole_answers(self.last_life_s)
-            self.check_rest(ledger, result.rows)
-            self.violations += result.violations
-            return result
-        finally:
-            ledger.close()
+            result = self.audit(ledger, self.last_life_s)
+            self.resolver.learn(ledger, result.rows)
+            self.check_listed(ledger)
+        print(audit.table(result.rows))
+        self.resolver.resolve_all()
+        await self.spend_rest()
+        with self.closed() as ledger:
+            self.check(ledger)
+            self.check_rest(ledger, self.audit(ledger).rows, time.time())
+        self.stack.env = faked_clock(FAKETIME=f"+{TURNED_DAYS}d")
+        await self.spend_rest()
+        with self.closed() as ledger:
+            self.check_turned(ledger, time.time() + TURNED_DAYS * 86400)
+        return result
+
+    def check_listed(self, ledger):
+        """`tollkey ledger doubt` shows what the file has."""
+        listed = {(subject, meter, KIND_OF[window], number): to_int(meter, amount)
+                  for subject, _, meter, window, number, amount in self.resolver.listed()}
+        stored = {(subject, *at): amount for subject, rows in ledger.doubts.items() for at, amount in rows.items()
+                  if at[2] == window_number(at[1], time.time())}
+        if listed != stored or any(ledger.leases.values()):
+            self.violations.append(f"listed as in doubt: {listed}, stored: {stored}, and leases {ledger.leases}")
+
+    def check_turned(self, ledger, now_s):
+        """Weeks later only lifetimes remember: each other window can be spent to its end, and nothing of it is in doubt."""
+        rows = [audit.Row(subject, None, limit, number, ledger.posted(subject, *limit[:2], number),
+                          ledger.doubt(subject, *limit[:2], number), 0, 0)
+                for subject in [key.id for key in self.keys] + [*ledger.groups[self.keys[0].id]]
+                for limit, number in ledger.windows(subject) if number == window_number(limit.kind, now_s)]
+        self.check_rest(ledger, rows, now_s)
+        for row in rows:
+            if row.posted + row.doubt > row.limit.cap or row.doubt and row.limit.kind != LIFETIME:
+                self.violations.append(f"subject {row.subject}: {row} in a window that has turned")
 
     async def run(self):
         self.make_keys()
@@ -391,16 +439,13 @@ class Torture:
             self.kills[manner] += 1
             self.look()
             say(f"death {i + 1}, {manner}: {len(self.calls)} calls, {len(self.stored)} entries")
-        await self.last_life()
-        await self.spend_rest()
-        self.report(self.final_audit())
+        self.report(await self.end())
 
     def report(self, result):
         ends = collections.Counter(call.end for call in self.calls)
-        print(audit.table(result.rows))
         print(f"kills: {sum(self.kills.values())}: " + ", ".join(f"{n} {manner}" for manner, n in self.kills.items()))
         print(f"calls: {len(self.calls)}: " + ", ".join(f"{ends[end]} {end}" for end in client.ENDS))
-        print(f"entries: {len(self.stored)}")
+        print(f"entries: {len(self.stored)}; words of an operator on a doubt: {self.resolver.words}")
         print(f"in flight: {audit.amount('usd', sum(result.in_flight.values()))} of "
               f"{audit.amount('usd', sum(result.cost(c, *result.produced(c)) for c in self.calls))}, at most {result.worst} tokens of one call")
         if sum(result.forgotten.values()):
@@ -452,10 +497,11 @@ def main(argv):
                 process.kill()
         if not options.keep:
             shutil.rmtree(folder)
-    for text in torture.violations[:VIOLATIONS_SHOWN]:
+    violations = list(dict.fromkeys(torture.violations))  # some are seen at each death
+    for text in violations[:VIOLATIONS_SHOWN]:
         print(f"VIOLATION (seed {options.seed}): {text}")
-    print(f"torture: seed {options.seed}, {time.monotonic() - begun:.0f} s, {len(torture.violations)} violations")
-    return 1 if torture.violations else 0
+    print(f"torture: seed {options.seed}, {time.monotonic() - begun:.0f} s, {len(violations)} violations")
+    return 1 if violations else 0
 
 
 if __name__ == "__main__":
