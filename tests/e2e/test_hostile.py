@@ -649,7 +649,7 @@ def large_until(stack, key, status):
 
 def test_bodies_of_strangers_do_not_fill_the_memory(tmp_path):
     """A body is read before anybody knows whose it is; all of them together are bounded, and small ones always pass."""
-    stack = Hostile(tmp_path, loops=1, body_bytes_max=4 * MIB, bodies_bytes_max=6 * MIB).start()
+    stack = Hostile(tmp_path, loops=1, body_bytes_max=4 * MIB, bodies_bytes_max=6 * MIB, body_ms=3600000).start()
     try:
         host, port = stack.url.removeprefix("http://").split(":")
         head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (4 * MIB)
@@ -659,10 +659,10 @@ def test_bodies_of_strangers_do_not_fill_the_memory(tmp_path):
         key = stack.key(usd=100)
         assert stack.ask(key, "plain", user="u" * MIB).status_code == 200
         socks[1].sendall(head + b"a" * (3 * MIB // 2))
+        refused = large_until(stack, key, 503)  # as soon as the second one's bytes have been read
         with contextlib.suppress(OSError):
             socks[2].sendall(head + b"a" * (3 * MIB))
         assert socks[2].recv(65536).startswith(b"HTTP/1.1 503")
-        refused = large_until(stack, key, 503)  # as soon as the second one's bytes have been read
         assert refused.json()["error"]["code"] == "server_busy"
         assert stack.ask(key, "plain", user="u" * 10000).status_code == 200
         for sock in socks:
