@@ -58,6 +58,7 @@ class LedgerFile:
             assert entry_id not in self.entries, f"two entries with the id {entry_id}"
             self.entries[entry_id] = Entry(entry_id, uuid.UUID(bytes=row[1]), row[2] / 1000, *row[3:7],
                                            dict(zip(METERS, row[7:12])), dict(zip(METERS, row[12:17])))
+        self.known_hours = {}
         self.leases = self.by_window("SELECT subject, meter, window_kind, number, bound FROM lease")
         self.doubts = self.by_window("SELECT subject, meter, window_kind, number, amount FROM doubt")
 
