@@ -121,11 +121,14 @@ static const struct tk_slot *slot_before_load(const struct tk_account *account, 
         return NULL;
 }
 
-/* What is lent already stays lent: the row on disk still says so. */
+/*
+ * What is lent already stays lent: the row on disk still says so. Not when a doubt was resolved, with which a
+ * part of the lease went (doubt.c): then the next hold asks anew, for no more than is still needed.
+ */
 static void keep_bound(const struct tk_account *account, const struct tk_limit *limit, struct tk_slot *slot) {
         unsigned flags = 0;
         const struct tk_slot *old = slot_before_load(account, limit, slot->number, &flags);
-        if (!old || flags != limit->flags)
+        if (!old || flags != limit->flags || slot->doubt < old->doubt)
                 return;
         slot->asked = old->asked;
         if (old->bound > slot->bound)

@@ -266,6 +266,23 @@ static void what_was_spent_becomes_usage_and_the_rest_is_free(void **state) {
         assert_int_equal(resolve(bench, &doubt, 0), TK_E_NOT_FOUND);
 }
 
+/* The run that goes on has lent on top of the doubt; the word stands when it crashes, too. */
+static void a_word_stands_over_the_next_crash(void **state) {
+        struct bench *bench = *state;
+        lend(bench, bench->key, TK_WINDOW_DAY, NOW / 1000, 200);
+        assert_int_equal(start(bench, NOW), 1);
+        lend(bench, bench->key, TK_WINDOW_DAY, NOW / 1000, 500);
+        lend(bench, bench->key, TK_WINDOW_MONTH, NOW / 1000, 700);
+        lend(bench, bench->org, TK_WINDOW_DAY, NOW / 1000, 800);
+        struct tk_doubt doubt = doubt_of(bench, bench->key, TK_WINDOW_DAY);
+        assert_ok(resolve(bench, &doubt, 50));
+        assert_int_equal(start(bench, NOW + 1000), 3);
+        assert_int_equal(amount_of(bench, bench->key, TK_WINDOW_DAY), 500 - 200);
+        assert_int_equal(amount_of(bench, bench->key, TK_WINDOW_MONTH),
+                         700 - 50); /* of these nothing was said */
+        assert_int_equal(amount_of(bench, bench->org, TK_WINDOW_DAY), 800 - 50);
+}
+
 static void nothing_spent_leaves_no_usage(void **state) {
         struct bench *bench = *state;
         lend(bench, bench->key, TK_WINDOW_DAY, NOW / 1000, 200);
@@ -482,6 +499,35 @@ static void a_running_service_learns_of_the_word(void **state) {
         tk_catalog_free(&bench->catalog);
 }
 
+/* What was lent before the word is not lent any more; a hold that lives on keeps its cover. */
+static void a_running_service_lends_anew_after_the_word(void **state) {
+        struct bench *bench = *state;
+        struct tk_ticket *live, *next;
+        bench->catalog = tk_catalog_new();
+        run_service(bench);
+        make_key(bench);
+        assert_int_equal(try_hold(bench, 600), TK_HOLD_TAKEN);
+        crash(bench);
+        run_service(bench);
+        assert_int_equal(hold(bench, 100, &live), TK_HOLD_TAKEN);
+        struct tk_doubt doubt = doubt_of(bench, bench->key, TK_WINDOW_DAY);
+        assert_true(doubt.amount >= 600);
+        assert_ok(resolve(bench, &doubt, 0));
+        tk_service_tick(bench->service);
+        settle(bench);
+        assert_int_equal(hold(bench, 200, &next), TK_HOLD_TAKEN);
+        assert_int_equal(try_hold(bench, 701), TK_HOLD_NO_CAP);
+        tk_ledger_void(&live);
+        tk_ledger_void(&next);
+        crash(bench);
+        run_service(bench);
+        const int64_t open = amount_of(bench, bench->key, TK_WINDOW_DAY);
+        assert_true(open >= 300 && open < 400);
+        tk_worker_close(&bench->worker);
+        tk_service_close(&bench->service);
+        tk_catalog_free(&bench->catalog);
+}
+
 /* A doubt of the key's alone is spent: the organisation, which has none, must count it too. */
 static void the_levels_above_learn_what_was_spent(void **state) {
         struct bench *bench = *state;
@@ -526,12 +572,14 @@ int main(void) {
                 BENCH_TEST(a_sum_beyond_all_bounds_leaves_no_doubt),
                 BENCH_TEST(a_clean_stop_returns_all),
                 BENCH_TEST(what_was_spent_becomes_usage_and_the_rest_is_free),
+                BENCH_TEST(a_word_stands_over_the_next_crash),
                 BENCH_TEST(nothing_spent_leaves_no_usage),
                 BENCH_TEST(the_same_money_is_not_counted_twice),
                 BENCH_TEST(other_meters_and_windows_stay_in_doubt),
                 BENCH_TEST(what_is_found_late_is_dated_into_its_window),
                 BENCH_TEST(of_a_workspace_it_is_noted_there_and_above),
                 BENCH_TEST(a_running_service_learns_of_the_word),
+                BENCH_TEST(a_running_service_lends_anew_after_the_word),
                 BENCH_TEST(the_levels_above_learn_what_was_spent),
         };
         return cmocka_run_group_tests_name("doubt", tests, NULL, NULL);
