@@ -103,7 +103,16 @@ static unsigned digit_at(const struct number *number, size_t i) {
         return i < number->fraction.len ? (unsigned)(number->fraction.at[i] - '0') : 0;
 }
 
-enum tk_err tk_nano_parse(struct tk_str text, uint64_t *nano) {
+/* Is there anything in the digits from `at` on? */
+static bool has_rest(const struct number *number, int64_t at) {
+        size_t digits = number->whole.len + number->fraction.len;
+        for (size_t i = at > 0 ? (size_t)at : 0; i < digits; i++)
+                if (digit_at(number, i) != 0)
+                        return true;
+        return false;
+}
+
+static enum tk_err parse(struct tk_str text, bool up, uint64_t *nano) {
         struct number number;
         uint64_t value = 0;
         if (!split_number(text, &number))
@@ -121,8 +130,18 @@ enum tk_err tk_nano_parse(struct tk_str text, uint64_t *nano) {
                 if (__builtin_mul_overflow(value, 10, &value) ||
                     __builtin_add_overflow(value, digit_at(&number, (size_t)i), &value))
                         return TK_E_OVERFLOW;
+        if (up && has_rest(&number, count) && __builtin_add_overflow(value, 1, &value))
+                return TK_E_OVERFLOW;
         *nano = value;
         return TK_OK;
+}
+
+enum tk_err tk_nano_parse(struct tk_str text, uint64_t *nano) {
+        return parse(text, false, nano);
+}
+
+enum tk_err tk_nano_parse_up(struct tk_str text, uint64_t *nano) {
+        return parse(text, true, nano);
 }
 
 enum tk_err tk_money_parse(struct tk_str text, struct tk_money *out) {

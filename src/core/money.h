@@ -31,7 +31,10 @@ TK_CHECKED enum tk_err tk_money_sub(struct tk_money a, struct tk_money b, struct
  * OVERFLOW: more than UINT64_MAX nano.
  */
 TK_CHECKED enum tk_err tk_nano_parse(struct tk_str text, uint64_t *nano);
-/* The same, limited to int64_t. */
+/* The same, but digits beyond the ninth count as one nano more: for a charge, which is never less than asked.
+ */
+TK_CHECKED enum tk_err tk_nano_parse_up(struct tk_str text, uint64_t *nano);
+/* As tk_nano_parse, limited to int64_t. */
 TK_CHECKED enum tk_err tk_money_parse(struct tk_str text, struct tk_money *out);
 
 /* Shortest exact decimal: 0, 5, 0.01, -1.5. Returns its length; out ends in NUL. */

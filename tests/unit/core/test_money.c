@@ -101,6 +101,40 @@ static void numbers_are_read_exactly(void **state) {
         }
 }
 
+/* A part of a nano counts as one, however small; nothing else is touched. */
+static void charges_are_read_upward(void **state) {
+        static const struct {
+                const char *text;
+                uint64_t nano;
+                enum tk_err err;
+        } rows[] = {
+                {"0", 0, TK_OK},
+                {"0e-99", 0, TK_OK},
+                {"0.000000001", 1, TK_OK},
+                {"0.0000000010000000000", 1, TK_OK},
+                {"0.0000000010000000001", 2, TK_OK},
+                {"0.0000000000000000001", 1, TK_OK},
+                {"1e-9", 1, TK_OK},
+                {"1e-10", 1, TK_OK},
+                {"1e-999999999999999999999", 1, TK_OK},
+                {"123e-11", 2, TK_OK},
+                {"100e-11", 1, TK_OK},
+                {"1.9999999999", 2000000000, TK_OK},
+                {"5", 5000000000, TK_OK},
+                {"18446744073.709551615", UINT64_MAX, TK_OK},
+                {"18446744073.7095516150", UINT64_MAX, TK_OK},
+                {"18446744073.7095516151", 0, TK_E_OVERFLOW},
+                {"-1", 0, TK_E_RANGE},
+                {"1,5", 0, TK_E_SYNTAX},
+        };
+        (void)state;
+        for (size_t i = 0; i < COUNT(rows); i++) {
+                uint64_t nano = 0;
+                if (tk_nano_parse_up(tk_str_of(rows[i].text), &nano) != rows[i].err || nano != rows[i].nano)
+                        WRONG("%s: %" PRIu64, rows[i].text, nano);
+        }
+}
+
 static void other_texts_are_refused(void **state) {
         static const struct {
                 const char *text;
@@ -314,6 +348,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 TEST(sums_are_checked),
                 TEST(numbers_are_read_exactly),
+                TEST(charges_are_read_upward),
                 TEST(other_texts_are_refused),
                 TEST(a_span_is_read_to_its_end_only),
                 TEST(long_numbers_are_read),
