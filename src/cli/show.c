@@ -11,7 +11,7 @@ static const struct {
         const char *name;
 } flags[] = {
         {TK_ENTRY_ESTIMATED, "estimated"},    {TK_ENTRY_GONE, "client_gone"},  {TK_ENTRY_CUT, "cut"},
-        {TK_ENTRY_BROKEN, "upstream_broken"}, {TK_ENTRY_OBSERVED, "observed"},
+        {TK_ENTRY_BROKEN, "upstream_broken"}, {TK_ENTRY_OBSERVED, "observed"}, {TK_ENTRY_EXPIRED, "expired"},
 };
 #define FLAGS_NR (sizeof flags / sizeof *flags)
 

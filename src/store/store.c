@@ -23,7 +23,9 @@
 #define TIME_MS_MAX    INT64_C(253402300799999) /* 9999-12-31T23:59:59.999Z */
 #define HOUR_MAX       (INT64_C(1) << 40)       /* far beyond; so that hour arithmetic cannot overflow */
 #define COMMIT_SLOW_MS 1000
-#define ENTRY_FLAGS    (TK_ENTRY_ESTIMATED | TK_ENTRY_GONE | TK_ENTRY_CUT | TK_ENTRY_BROKEN | TK_ENTRY_OBSERVED)
+#define ENTRY_FLAGS                                                                                          \
+        (TK_ENTRY_ESTIMATED | TK_ENTRY_GONE | TK_ENTRY_CUT | TK_ENTRY_BROKEN | TK_ENTRY_OBSERVED |           \
+         TK_ENTRY_EXPIRED)
 
 /* The one place that knows which engines exist. */
 static const struct tk_store_ops *const engines[] = {&tk_store_memory_ops, &tk_store_sqlite_ops};
@@ -494,6 +496,13 @@ enum tk_err tk_reader_limits(struct tk_reader *reader, struct tk_id subject,
                 err = damaged("a limit of", subject);
         if (err)
                 *limits_nr = 0;
+        return err;
+}
+
+enum tk_err tk_reader_entry_get(struct tk_reader *reader, struct tk_id id, struct tk_entry *out) {
+        enum tk_err err = reader->store->ops->entry_get(reader, id, out);
+        if (!err && (!entry_ok(out) || !tk_id_eq(out->id, id)))
+                err = damaged("entry", id);
         return err;
 }
 

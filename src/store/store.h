@@ -48,6 +48,7 @@ struct tk_entry {
 #define TK_ENTRY_CUT       4u  /* cut at the bound of its hold */
 #define TK_ENTRY_BROKEN    8u  /* the upstream failed after it had begun to answer */
 #define TK_ENTRY_OBSERVED  16u /* a limit that only observes was passed */
+#define TK_ENTRY_EXPIRED   32u /* the hold ran out of time: due is what was metered until then */
 
 /* What a node may spend without asking again: durable before anything is held against it. */
 struct tk_lease {
@@ -175,6 +176,8 @@ TK_CHECKED enum tk_err tk_reader_usage_sum_group(struct tk_reader *reader, enum 
 TK_CHECKED enum tk_err tk_reader_limits(struct tk_reader *reader, struct tk_id subject,
                                         struct tk_limit limits[TK_KEY_LIMITS_MAX], unsigned *limits_nr);
 
+/* NOT_FOUND. */
+TK_CHECKED enum tk_err tk_reader_entry_get(struct tk_reader *reader, struct tk_id id, struct tk_entry *out);
 typedef bool tk_entry_each_f(const struct tk_entry *entry, void *ctx);
 /* Entries of a subject (or, with the none id, of the organisation), newest first by posted_at_ms then id. */
 TK_CHECKED enum tk_err tk_reader_entry_list(struct tk_reader *reader, struct tk_id org, struct tk_id subject,

@@ -95,6 +95,7 @@ typedef enum tk_err tk_reader_usage_sum_group_f(struct tk_reader *reader, enum t
                                                 int64_t to_hour, int64_t *sum);
 typedef enum tk_err tk_reader_limits_f(struct tk_reader *reader, struct tk_id subject,
                                        struct tk_limit limits[TK_KEY_LIMITS_MAX], unsigned *limits_nr);
+typedef enum tk_err tk_reader_entry_get_f(struct tk_reader *reader, struct tk_id id, struct tk_entry *out);
 typedef enum tk_err tk_reader_entry_list_f(struct tk_reader *reader, struct tk_id org, struct tk_id subject,
                                            unsigned limit, tk_entry_each_f *each, void *ctx);
 typedef enum tk_err tk_reader_lease_list_f(struct tk_reader *reader, tk_lease_each_f *each, void *ctx);
@@ -142,6 +143,7 @@ struct tk_store_ops {
         tk_reader_usage_sum_f *usage_sum;
         tk_reader_usage_sum_group_f *usage_sum_group;
         tk_reader_limits_f *limits;
+        tk_reader_entry_get_f *entry_get;
         tk_reader_entry_list_f *entry_list;
         tk_reader_lease_list_f *lease_list;
         tk_reader_doubt_list_f *doubt_list;

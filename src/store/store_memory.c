@@ -271,6 +271,7 @@ const struct tk_store_ops tk_store_memory_ops = {
         .usage_sum = tk_memory_reader_usage_sum,
         .usage_sum_group = tk_memory_reader_usage_sum_group,
         .limits = tk_memory_reader_limits,
+        .entry_get = tk_memory_reader_entry_get,
         .entry_list = tk_memory_reader_entry_list,
         .lease_list = tk_memory_reader_lease_list,
         .doubt_list = tk_memory_reader_doubt_list,

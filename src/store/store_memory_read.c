@@ -146,6 +146,14 @@ enum tk_err tk_memory_reader_limits(struct tk_reader *reader, struct tk_id subje
         return unlock(reader, TK_OK);
 }
 
+enum tk_err tk_memory_reader_entry_get(struct tk_reader *reader, struct tk_id id, struct tk_entry *out) {
+        const struct tk_memory_store *store = lock(reader);
+        const struct tk_entry *entry = tk_memory_entry_get(store, id);
+        if (entry)
+                *out = *entry;
+        return unlock(reader, entry ? TK_OK : TK_E_NOT_FOUND);
+}
+
 enum tk_err tk_memory_reader_entry_list(struct tk_reader *reader, struct tk_id org, struct tk_id subject,
                                         unsigned limit, tk_entry_each_f *each, void *ctx) {
         const struct tk_memory_store *store = lock(reader);

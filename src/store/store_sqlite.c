@@ -228,6 +228,7 @@ const struct tk_store_ops tk_store_sqlite_ops = {
         .usage_sum = tk_sqlite_reader_usage_sum,
         .usage_sum_group = tk_sqlite_reader_usage_sum_group,
         .limits = tk_sqlite_reader_limits,
+        .entry_get = tk_sqlite_reader_entry_get,
         .entry_list = tk_sqlite_reader_entry_list,
         .lease_list = tk_sqlite_reader_lease_list,
         .doubt_list = tk_sqlite_reader_doubt_list,

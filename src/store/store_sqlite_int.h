@@ -58,6 +58,7 @@ enum tk_sqlite_stmt {
         TK_SQL_USAGE_TOTAL_WORKSPACE,
         TK_SQL_USAGE_PARTS_ORG,
         TK_SQL_USAGE_PARTS_WORKSPACE,
+        TK_SQL_ENTRY_GET,
         TK_SQL_ENTRY_LIST_SUBJECT,
         TK_SQL_ENTRY_LIST_ORG,
         TK_SQL_LEASE_LIST,
@@ -213,6 +214,7 @@ tk_reader_key_list_f tk_sqlite_reader_key_list;
 tk_reader_usage_sum_f tk_sqlite_reader_usage_sum;
 tk_reader_usage_sum_group_f tk_sqlite_reader_usage_sum_group;
 tk_reader_limits_f tk_sqlite_reader_limits;
+tk_reader_entry_get_f tk_sqlite_reader_entry_get;
 tk_reader_entry_list_f tk_sqlite_reader_entry_list;
 tk_reader_lease_list_f tk_sqlite_reader_lease_list;
 tk_reader_doubt_list_f tk_sqlite_reader_doubt_list;

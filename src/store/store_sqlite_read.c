@@ -160,6 +160,16 @@ enum tk_err tk_sqlite_reader_limits(struct tk_reader *reader, struct tk_id subje
         return tk_sqlite_limits_read(conn_of(reader), subject, limits, limits_nr);
 }
 
+enum tk_err tk_sqlite_reader_entry_get(struct tk_reader *reader, struct tk_id id, struct tk_entry *out) {
+        struct tk_sqlite_use use = tk_sqlite_begin(conn_of(reader), TK_SQL_ENTRY_GET);
+        tk_sqlite_id(&use, &id);
+        enum tk_err err = tk_sqlite_next(&use);
+        if (!err)
+                err = tk_sqlite_entry_read(&use, out);
+        tk_sqlite_end(&use);
+        return err;
+}
+
 enum tk_err tk_sqlite_reader_entry_list(struct tk_reader *reader, struct tk_id org, struct tk_id subject,
                                         unsigned limit, tk_entry_each_f *each, void *ctx) {
         const bool all = tk_id_none(subject);

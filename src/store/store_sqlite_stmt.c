@@ -117,6 +117,7 @@ static const struct {
         [TK_SQL_USAGE_TOTAL_WORKSPACE] = {"reading usage", USAGE_GROUP_TOTAL("workspace")},
         [TK_SQL_USAGE_PARTS_ORG] = {"reading usage", USAGE_GROUP_PARTS("org")},
         [TK_SQL_USAGE_PARTS_WORKSPACE] = {"reading usage", USAGE_GROUP_PARTS("workspace")},
+        [TK_SQL_ENTRY_GET] = {"reading an entry", "SELECT " ENTRY_COLUMNS " FROM entry WHERE id = ?1"},
         [TK_SQL_ENTRY_LIST_SUBJECT] = {"listing entries",
                                        "SELECT " ENTRY_COLUMNS " FROM entry WHERE subject = ?2 AND org = ?1 "
                                        "ORDER BY posted_at_ms DESC, id DESC LIMIT ?3"},

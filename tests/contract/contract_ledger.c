@@ -126,6 +126,24 @@ static void test_entry_round_trip_and_order(void **state) {
         assert_int_equal(list.nr, 2);
 }
 
+static void test_entry_by_id(void **state) {
+        struct fix *fix = *state;
+        struct tk_entry got;
+        struct tk_entry first = entry_of(fix->org, id_of(1), 1), second = entry_of(id_of(50), id_of(2), 2);
+        assert_int_equal(tk_reader_entry_get(fix->reader, first.id, &got), TK_E_NOT_FOUND);
+        assert_ok(tk_store_begin(fix->store));
+        assert_ok(tk_store_entry_add(fix->store, &first));
+        assert_int_equal(tk_reader_entry_get(fix->reader, first.id, &got), TK_E_NOT_FOUND); /* not yet */
+        assert_ok(tk_store_entry_add(fix->store, &second));
+        assert_ok(tk_store_commit(fix->store));
+        assert_ok(tk_reader_entry_get(fix->reader, first.id, &got));
+        assert_true(entry_same(&got, &first));
+        assert_ok(tk_reader_entry_get(fix->reader, second.id, &got)); /* whoever it belongs to */
+        assert_true(entry_same(&got, &second));
+        assert_int_equal(tk_reader_entry_get(fix->reader, id_of(3), &got), TK_E_NOT_FOUND);
+        assert_int_equal(tk_reader_entry_get(fix->reader, no_id, &got), TK_E_NOT_FOUND);
+}
+
 static void test_entry_extremes(void **state) {
         struct fix *fix = *state;
         struct tk_entry want = entry_of(fix->org, id_of(1), 2);
@@ -134,7 +152,7 @@ static void test_entry_extremes(void **state) {
         for (int i = 0; i < TK_METER_NR; i++)
                 want.due.of[i] = want.overrun.of[i] = INT64_MAX - i;
         memset(want.model, 'm', TK_MODEL_NAME_MAX);
-        want.flags = 31;
+        want.flags = 63;
         want.held_at_ms = 0;
         want.posted_at_ms = INT64_C(253402300799999);
         assert_ok(tk_store_begin(fix->store));
@@ -314,7 +332,7 @@ static void test_front_refuses_entries_that_are_none(void **state) {
         strcpy(bad[6].model, "\xC0\x80");
         bad[7].tokens.cached = TK_TOKENS_MAX + 1;
         bad[8].overrun.of[TK_METER_TOKENS] = -1;
-        bad[9].flags = 32;
+        bad[9].flags = 64;
         assert_ok(tk_store_begin(fix->store));
         for (size_t i = 0; i < 10; i++)
                 assert_int_equal(tk_store_entry_add(fix->store, &bad[i]), TK_E_RANGE);
@@ -352,6 +370,7 @@ int contract_ledger_run(void) {
                 T(usage_that_overflows_changes_nothing),
                 T(usage_out_of_range_is_refused),
                 T(entry_round_trip_and_order),
+                T(entry_by_id),
                 T(entry_extremes),
                 T(entry_twice_is_a_conflict),
                 T(lease_put_replace_drop),

@@ -78,12 +78,27 @@ static bool any_change(int64_t seq, struct tk_id key, void *ctx) {
 }
 
 /* Reads what is about key 2 in each way. */
-enum what { KEY, KEYS, ENTRIES, LEASES, USAGE, TOTAL, GROUP, GROUP_TOTAL, LIMITS, DOUBTS, CHANGES, WHAT_NR };
+enum what {
+        KEY,
+        KEYS,
+        ENTRIES,
+        ENTRY,
+        LEASES,
+        USAGE,
+        TOTAL,
+        GROUP,
+        GROUP_TOTAL,
+        LIMITS,
+        DOUBTS,
+        CHANGES,
+        WHAT_NR
+};
 
 static enum tk_err read_one(struct tk_store *store, struct tk_reader *reader, enum what what) {
         const struct tk_id none = {{0}}, org = tk_store_org(store);
         struct tk_limit limits[TK_KEY_LIMITS_MAX];
         unsigned limits_nr;
+        struct tk_entry entry;
         struct tk_key key;
         int64_t sum;
         switch (what) {
@@ -93,6 +108,8 @@ static enum tk_err read_one(struct tk_store *store, struct tk_reader *reader, en
                 return tk_reader_key_list(reader, org, 0, none, 100, any_key, NULL);
         case ENTRIES:
                 return tk_reader_entry_list(reader, org, none, 100, any_entry, NULL);
+        case ENTRY:
+                return tk_reader_entry_get(reader, id_of(2), &entry);
         case LEASES:
                 return tk_reader_lease_list(reader, any_lease, NULL);
         case USAGE:
@@ -119,6 +136,7 @@ static enum tk_err read_one(struct tk_store *store, struct tk_reader *reader, en
 
 #define ONE(what) (1u << (what))
 #define KEY_2     "UPDATE api_key SET "
+#define ENTRY_2   (ONE(ENTRIES) | ONE(ENTRY))
 #define LIMIT     (ONE(KEY) | ONE(KEYS) | ONE(LIMITS))
 #define WHERE_2   " WHERE last6 = '000002'"
 
@@ -157,13 +175,13 @@ static const struct {
         {"WITH RECURSIVE n (i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 20) INSERT INTO "
          "subject_limit SELECT id, i, 0, 7, i, 0, 0, '1' FROM n JOIN api_key",
          ONE(KEY) | ONE(KEYS)},
-        {"DROP TRIGGER entry_is_final; UPDATE entry SET due_usd = -1", ONE(ENTRIES)},
-        {"DROP TRIGGER entry_is_final; UPDATE entry SET overrun_tokens = -1", ONE(ENTRIES)},
-        {"DROP TRIGGER entry_is_final; UPDATE entry SET model = hex(zeroblob(65))", ONE(ENTRIES)},
-        {"DROP TRIGGER entry_is_final; UPDATE entry SET flags = 32", ONE(ENTRIES)},
-        {"DROP TRIGGER entry_is_final; UPDATE entry SET input_tokens = 9223372036854775807", ONE(ENTRIES)},
-        {"DROP TRIGGER entry_is_final; UPDATE entry SET subject = x''", ONE(ENTRIES)},
-        {"DROP TRIGGER entry_is_final; UPDATE entry SET posted_at_ms = 9223372036854775807", ONE(ENTRIES)},
+        {"DROP TRIGGER entry_is_final; UPDATE entry SET due_usd = -1", ENTRY_2},
+        {"DROP TRIGGER entry_is_final; UPDATE entry SET overrun_tokens = -1", ENTRY_2},
+        {"DROP TRIGGER entry_is_final; UPDATE entry SET model = hex(zeroblob(65))", ENTRY_2},
+        {"DROP TRIGGER entry_is_final; UPDATE entry SET flags = 64", ENTRY_2},
+        {"DROP TRIGGER entry_is_final; UPDATE entry SET input_tokens = 9223372036854775807", ENTRY_2},
+        {"DROP TRIGGER entry_is_final; UPDATE entry SET subject = x''", ENTRY_2},
+        {"DROP TRIGGER entry_is_final; UPDATE entry SET posted_at_ms = 9223372036854775807", ENTRY_2},
         {"UPDATE lease SET bound = -1", ONE(LEASES)},
         {"UPDATE lease SET window_kind = 200", ONE(LEASES)},
         {"UPDATE lease SET number = 9223372036854775807", ONE(LEASES)},
