@@ -10,6 +10,7 @@
 
 static const char *const steps[] = {
         tk_embed_0001_init_sql,
+        tk_embed_0002_ledger_scopes_sql,
 };
 
 int64_t tk_migrate_newest(void) {
@@ -37,7 +38,7 @@ static enum tk_err version_get(const struct tk_migrate_ops *ops, void *engine, i
 }
 
 /* Inside the transaction: takes the next step, if there is one. */
-static enum tk_err advance(const struct tk_migrate_ops *ops, void *engine, bool *done,
+static enum tk_err advance(const struct tk_migrate_ops *ops, void *engine, bool fresh, bool *done,
                            const struct tk_why *why) {
         int64_t version;
         enum tk_err err = version_get(ops, engine, &version, why);
@@ -49,7 +50,7 @@ static enum tk_err advance(const struct tk_migrate_ops *ops, void *engine, bool 
         err = ops->exec(engine, steps[version]);
         if (!err)
                 err = ops->version_set(engine, version + 1);
-        if (!err && version > 0) /* that a new store was made is no news */
+        if (!err && !fresh) /* that a new store was made is no news */
                 tk_log(TK_INFO, TK_STORE_AREA, "schema goes from version %lld to %lld", (long long)version,
                        (long long)version + 1);
         return err;
@@ -58,12 +59,13 @@ static enum tk_err advance(const struct tk_migrate_ops *ops, void *engine, bool 
 enum tk_err tk_migrate(const struct tk_migrate_ops *ops, void *engine, const struct tk_why *why) {
         int64_t version;
         enum tk_err err = version_get(ops, engine, &version, why);
+        const bool fresh = !err && version == 0;
         bool done = !err && version == tk_migrate_newest(); /* the usual start writes nothing */
         while (!err && !done) {
                 err = ops->begin(engine);
                 if (err)
                         break;
-                err = advance(ops, engine, &done, why);
+                err = advance(ops, engine, fresh, &done, why);
                 if (!err)
                         err = ops->commit(engine);
                 if (err)

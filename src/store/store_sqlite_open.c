@@ -262,7 +262,7 @@ static enum tk_err migrate_version_get(void *engine, int64_t *version) {
 
 /* A pragma takes no parameter, so each version has its literal. */
 static enum tk_err migrate_version_set(void *engine, int64_t version) {
-        static const char *const literals[] = {NULL, "PRAGMA user_version = 1"};
+        static const char *const literals[] = {NULL, "PRAGMA user_version = 1", "PRAGMA user_version = 2"};
         MUST(version > 0 && version < (int64_t)(sizeof literals / sizeof *literals));
         enum tk_err err = exec(engine, APPLICATION_ID_SQL, "migrating");
         return err ? err : exec(engine, literals[version], "migrating");

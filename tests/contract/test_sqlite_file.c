@@ -221,7 +221,7 @@ static void test_newer_file_is_refused(void **state) {
         use(place.url, 1);
         raw(place.path, "PRAGMA user_version = 42");
         const size_t n = slurp(place.path, before, sizeof before);
-        expect_refused(place.url, TK_E_NEWER, "version 42", "up to 1");
+        expect_refused(place.url, TK_E_NEWER, "version 42", "up to 2");
         assert_int_equal(slurp(place.path, after, sizeof after), n);
         assert_memory_equal(before, after, n);
         raw(place.path, "PRAGMA user_version = -3");
@@ -231,15 +231,58 @@ static void test_newer_file_is_refused(void **state) {
         place_remove(&place);
 }
 
+/* Before version 2 nobody had heard of the rights on the ledger. */
+static void test_admin_keys_of_version_1_get_the_new_rights(void **state) {
+        static const struct {
+                const char *name;
+                enum tk_key_kind kind;
+                const char *scopes;
+                bool before, writes;
+        } cases[] = {
+                {"admin", TK_KIND_ADMIN, "1F", true, true},
+                {"admin with fewer", TK_KIND_ADMIN, "0F", true, false},
+                {"inference with all of an admin", TK_KIND_INFERENCE, "1F", true, false},
+                {"inference", TK_KIND_INFERENCE, "07", true, false},
+                {"admin of version 2", TK_KIND_ADMIN, "1F", false, false},
+        };
+        struct place place;
+        TK_UNUSED(state);
+        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+                char sql[256];
+                print_message("%s\n", cases[i].name);
+                place_make(&place);
+                struct tk_store *store = store_must_open(place.url);
+                struct tk_key key = key_of(tk_store_org(store), 1), seen;
+                key.kind = cases[i].kind;
+                key_put(store, &key);
+                tk_store_close(&store);
+                snprintf(sql, sizeof sql, "UPDATE api_key SET scopes = X'%s%062d'; PRAGMA user_version = %d",
+                         cases[i].scopes, 0, cases[i].before ? 1 : 2);
+                raw(place.path, sql);
+                store = store_must_open(place.url);
+                struct tk_reader *reader = reader_must_open(store);
+                assert_ok(tk_reader_key_by_id(reader, key.id, &seen));
+                assert_int_equal(tk_scopes_has(&seen.scopes, TK_SCOPE_LEDGER_WRITE), cases[i].writes);
+                assert_int_equal(tk_scopes_has(&seen.scopes, TK_SCOPE_LEDGER_READ), cases[i].writes);
+                if (cases[i].writes) { /* just what a new one is born with */
+                        struct tk_scopes born = tk_scopes_of_kind(TK_KIND_ADMIN);
+                        assert_memory_equal(&seen.scopes, &born, sizeof born);
+                }
+                tk_reader_close(&reader);
+                tk_store_close(&store);
+                place_remove(&place);
+        }
+}
+
 static void test_file_that_becomes_newer_is_not_written(void **state) {
         struct place place;
         TK_UNUSED(state);
         place_make(&place);
         struct tk_store *store = store_must_open(place.url);
+        raw(place.path, "PRAGMA user_version = 3");
+        assert_int_equal(tk_store_begin(store), TK_E_NEWER);
+        assert_int_equal(tk_store_begin(store), TK_E_NEWER);
         raw(place.path, "PRAGMA user_version = 2");
-        assert_int_equal(tk_store_begin(store), TK_E_NEWER);
-        assert_int_equal(tk_store_begin(store), TK_E_NEWER);
-        raw(place.path, "PRAGMA user_version = 1");
         struct tk_key key = key_of(tk_store_org(store), 1);
         key_put(store, &key);
         tk_store_close(&store);
@@ -267,7 +310,7 @@ static void test_file_is_set_up_as_said(void **state) {
         static const char *const rows[][2] = {
                 {"PRAGMA journal_mode", "wal"},
                 {"PRAGMA application_id", "1414220889"},
-                {"PRAGMA user_version", "1"},
+                {"PRAGMA user_version", "2"},
                 {"SELECT count(*) > 8 FROM sqlite_schema WHERE type = 'table'", "1"},
                 {"SELECT count(*) FROM pragma_table_list WHERE schema = 'main' AND NOT strict AND name NOT "
                  "LIKE "
@@ -506,6 +549,7 @@ int main(void) {
                 TEST(test_names_that_mean_something_to_sqlite_are_files),
                 TEST(test_file_of_others_is_left_alone),
                 TEST(test_newer_file_is_refused),
+                TEST(test_admin_keys_of_version_1_get_the_new_rights),
                 TEST(test_file_that_becomes_newer_is_not_written),
                 TEST(test_reopened_file_is_the_same_store),
                 TEST(test_file_is_set_up_as_said),
