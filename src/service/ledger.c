@@ -432,6 +432,10 @@ enum tk_hold_answer tk_ledger_extend(struct tk_ticket *ticket, const struct tk_a
         return attempt(ticket);
 }
 
+const struct tk_hold *tk_ticket_hold(const struct tk_ticket *ticket) {
+        return &ticket->hold;
+}
+
 const struct tk_amounts *tk_ticket_held(const struct tk_ticket *ticket) {
         return &ticket->hold.held;
 }
@@ -474,24 +478,28 @@ static void post_settled(struct tk_job *job) {
         lock_all(t);
         unlink_all(t, TK_TICKET_POSTING);
         unlock_all(t);
+        if (t->landed)
+                t->landed(t->landed_ctx, job->err);
 }
 
 static void post_done(struct tk_job *job) {
         free(ticket_of_job(job));
 }
 
-void tk_ledger_post(struct tk_ticket **ticket, const struct tk_amounts *actual, const struct tk_entry *what,
-                    int64_t now_ms) {
-        struct tk_ticket *t = *ticket;
-        *ticket = NULL;
+typedef enum tk_err hold_end_f(struct tk_hold *hold, const struct tk_amounts *used);
+
+static void end(struct tk_ticket *t, hold_end_f *how, const struct tk_amounts *used) {
         MUST(!t->busy && t->on == TK_TICKET_LIVE);
         lock_all(t);
         unlink_all(t, TK_TICKET_LIVE);
-        enum tk_err err = tk_hold_post(&t->hold, actual);
+        enum tk_err err = how(&t->hold, used);
         MUST(err == TK_OK);
         settle_all(t);
         link_all(t, TK_TICKET_POSTING);
         unlock_all(t);
+}
+
+static void write_down(struct tk_ticket *t, const struct tk_entry *what, unsigned flags, int64_t now_ms) {
         t->entry = *what;
         t->entry.id = t->id;
         t->entry.org = t->org;
@@ -500,11 +508,37 @@ void tk_ledger_post(struct tk_ticket **ticket, const struct tk_amounts *actual, 
         t->entry.posted_at_ms = now_ms;
         t->entry.due = t->hold.due;
         t->entry.overrun = t->hold.overrun;
+        t->entry.flags |= flags;
         if (t->observed)
                 t->entry.flags |= TK_ENTRY_OBSERVED;
         t->job = (struct tk_job){
                 .apply = post_apply, .settled = post_settled, .done = post_done, .must_land = true};
         tk_writer_push(t->worker->service->writer, &t->job);
+}
+
+void tk_ledger_post_told(struct tk_ticket **ticket, const struct tk_amounts *actual,
+                         const struct tk_entry *what, int64_t now_ms, tk_landed_f *landed, void *ctx) {
+        struct tk_ticket *t = *ticket;
+        *ticket = NULL;
+        end(t, tk_hold_post, actual);
+        t->landed = landed;
+        t->landed_ctx = ctx;
+        write_down(t, what, 0, now_ms);
+}
+
+void tk_ledger_post(struct tk_ticket **ticket, const struct tk_amounts *actual, const struct tk_entry *what,
+                    int64_t now_ms) {
+        tk_ledger_post_told(ticket, actual, what, now_ms, NULL, NULL);
+}
+
+void tk_ledger_expire(struct tk_ticket **ticket, const struct tk_amounts *metered,
+                      const struct tk_entry *what, int64_t now_ms, tk_landed_f *landed, void *ctx) {
+        struct tk_ticket *t = *ticket;
+        *ticket = NULL;
+        end(t, tk_hold_expire, metered);
+        t->landed = landed;
+        t->landed_ctx = ctx;
+        write_down(t, what, TK_ENTRY_EXPIRED, now_ms);
 }
 
 void tk_ledger_void(struct tk_ticket **ticket) {

@@ -6,6 +6,9 @@
  * all or nothing over all of them, and usually immediate; when counters must be read first, or more must be
  * lent by the store first, it completes later, on the worker's thread. A post is durable soon after; the
  * amounts it covers were lent durably before.
+ *
+ * After it was taken a ticket may be extended and ended on any thread, one operation at a time; completions
+ * still arrive on the thread of the worker that took it.
  */
 #ifndef TK_SERVICE_LEDGER_H
 #define TK_SERVICE_LEDGER_H
@@ -50,6 +53,8 @@ enum tk_hold_answer tk_ledger_hold(struct tk_worker *worker, const struct tk_sna
 /* The same, on top of a ticket that was taken and has no operation under way. */
 enum tk_hold_answer tk_ledger_extend(struct tk_ticket *ticket, const struct tk_amounts *least,
                                      const struct tk_amounts *most, tk_ticket_done_f *done, void *ctx);
+/* The hold as it stands: when it was taken, what it holds. Of a ticket that was taken. */
+const struct tk_hold *tk_ticket_hold(const struct tk_ticket *ticket);
 /* What is held now. */
 const struct tk_amounts *tk_ticket_held(const struct tk_ticket *ticket);
 /* What was free beyond it when the last operation ended; INT64_MAX where nothing limits. */
@@ -64,6 +69,17 @@ const struct tk_refusal *tk_ticket_refusal(const struct tk_ticket *ticket);
  */
 void tk_ledger_post(struct tk_ticket **ticket, const struct tk_amounts *actual, const struct tk_entry *what,
                     int64_t now_ms);
+/*
+ * Called on the WRITER's thread when the entry is in the store (OK; CONFLICT: one with its id was there
+ * already and nothing was counted again), or when it never will be. A failing store delays it.
+ */
+typedef void tk_landed_f(void *ctx, enum tk_err err);
+/* As tk_ledger_post, and tells. */
+void tk_ledger_post_told(struct tk_ticket **ticket, const struct tk_amounts *actual,
+                         const struct tk_entry *what, int64_t now_ms, tk_landed_f *landed, void *ctx);
+/* The time of the hold is over: as tk_ledger_post_told with what was metered so far, flagged EXPIRED. */
+void tk_ledger_expire(struct tk_ticket **ticket, const struct tk_amounts *metered,
+                      const struct tk_entry *what, int64_t now_ms, tk_landed_f *landed, void *ctx);
 /* Ends it with nothing used; also for a ticket whose hold was refused. */
 void tk_ledger_void(struct tk_ticket **ticket);
 

@@ -48,12 +48,14 @@ struct tk_ticket {
         bool observed; /* a limit that only observes was passed, now or before */
         tk_ticket_done_f *done;
         void *ctx;
-        bool busy; /* owner's thread */
+        bool busy; /* the thread of whoever has the operation */
         struct tk_mail mail;
 
         /* the post */
         struct tk_job job;
         struct tk_entry entry;
+        tk_landed_f *landed; /* NULL: nobody asks */
+        void *landed_ctx;
 };
 
 #endif
