@@ -254,6 +254,21 @@ struct tk_refusal tk_account_refusal(const struct tk_account *account, unsigned 
                                                       : tk_window_end_s(counter->limit.window, slot->number)};
 }
 
+bool tk_account_count(const struct tk_account *account, const struct tk_limit *limit, int64_t at_s,
+                      int64_t at_ms, struct tk_count *out) {
+        tk_account_assert(account);
+        for (unsigned i = 0; account->loaded && i < account->counters_nr; i++) {
+                const struct tk_counter *counter = &account->counters[i];
+                const struct tk_slot *slot = slot_get(counter, at_s);
+                if (!slot || counter->limit.meter != limit->meter ||
+                    !tk_window_spec_eq(counter->limit.window, limit->window))
+                        continue;
+                *out = count_at(counter, slot, at_ms);
+                return true;
+        }
+        return false;
+}
+
 void tk_account_settle(struct tk_account *account, int64_t at_s, const struct tk_amounts *held,
                        const struct tk_amounts *due) {
         tk_account_assert(account);

@@ -3,14 +3,17 @@
  * housekeeper: the thread for what must happen without a request.
  *
  * Four times a second it reads the store's change log, so that a key that another process changed (the
- * command line on the same file) stops or changes here within a second; once a second it writes when some
- * keys were last used, those first that have waited longest: whatever the number of keys in use, posts and
- * leases do not stand behind all of them. It changes nothing itself: everything goes to the writer as a job.
+ * command line on the same file) stops or changes here within a second, and ends the holds whose time is
+ * over; once a second it writes when some keys were last used, those first that have waited longest: whatever
+ * the number of keys in use, posts and leases do not stand behind all of them. It changes nothing itself:
+ * everything goes to the writer as a job.
  */
 #include "service/housekeeper.h"
 
+#include "rt/clock.h"
 #include "rt/log.h"
 #include "service/account.h"
+#include "service/holds.h"
 #include "service/ledger_int.h"
 
 #include <errno.h>
@@ -164,6 +167,7 @@ void *tk_housekeeper_main(void *arg) {
         struct tk_service *service = arg;
         for (unsigned tick = 1; wait_tick(service); tick++) {
                 tk_housekeeper_tick(service);
+                (void)tk_holds_expire(service, tk_clock_now_ms());
                 if (tick % TICKS_PER_FLUSH == 0)
                         tk_housekeeper_flush(service);
         }

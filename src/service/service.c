@@ -9,6 +9,8 @@
 #include "rt/clock.h"
 #include "rt/log.h"
 #include "service/doubt.h"
+#include "service/holds_book.h"
+#include "service/holds_int.h"
 #include "service/housekeeper.h"
 #include "service/service_int.h"
 
@@ -67,6 +69,7 @@ static struct tk_service *service_new(const struct tk_service_opt *opt) {
 }
 
 static void service_free(struct tk_service *service) {
+        tk_holds_book_close(&service->holds);
         tk_ring_close(&service->ring);
         if (service->housekeeper_reader)
                 tk_reader_close(&service->housekeeper_reader);
@@ -93,6 +96,7 @@ static enum tk_err service_start(struct tk_service *service) {
             (err = doubts_find(service)) != TK_OK ||
             (err = tk_reader_change_last(service->housekeeper_reader, &service->change_seen)) != TK_OK ||
             (err = tk_ring_open(&service->ring)) != TK_OK ||
+            (err = tk_holds_book_open(&service->holds)) != TK_OK ||
             (err = tk_writer_open(service->store, service->manual, &service->writer)) != TK_OK)
                 return err;
         if (service->manual)
@@ -137,6 +141,7 @@ void tk_service_tick(struct tk_service *service) {
 void tk_service_abandon(struct tk_service **service) {
         struct tk_service *s = *service;
         MUST(s->manual);
+        tk_holds_stop(s, atomic_load(&s->clock_s) * 1000); /* what it posts is not written */
         tk_writer_abandon(s->writer);
         tk_writer_close(&s->writer);
         service_free(s);
@@ -149,6 +154,7 @@ void tk_service_close(struct tk_service **service) {
                 return;
         if (!s->manual)
                 stop_housekeeper(s);
+        tk_holds_stop(s, s->manual ? atomic_load(&s->clock_s) * 1000 : tk_clock_now_ms());
         tk_service_flush_touched(s);
         if (tk_writer_close(&s->writer))
                 leases_return(s);

@@ -2,8 +2,8 @@
  *
  * service_int: what the files of service/ share. One tk_service; one tk_worker for each loop.
  *
- * Lock order: ring shard, then account, then nothing. The touched list has a lock of its own, taken
- * alone. Nothing is called back while one of them is held.
+ * Lock order: ring shard, then account, then nothing. The touched list and the shards of the holds have locks
+ * of their own, taken alone. Nothing is called back while one of them is held.
  */
 #ifndef TK_SERVICE_SERVICE_INT_H
 #define TK_SERVICE_SERVICE_INT_H
@@ -18,6 +18,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+struct tk_holds_book;
+
 struct tk_service {
         /* immutable after start */
         struct tk_store *store;
@@ -28,6 +30,7 @@ struct tk_service {
         bool manual; /* no threads: a simulation drives it */
         struct tk_writer *writer;
         struct tk_ring *ring;
+        struct tk_holds_book *holds;
 
         /* owned by the writer's thread */
         struct tk_reader *writer_reader;
