@@ -8,6 +8,7 @@
 
 struct tk_check {
         json_t *document;
+        const json_t *secret; /* in the document, or NULL */
         struct tk_issues issues;
 };
 
@@ -79,6 +80,9 @@ enum tk_err tk_check_open(struct tk_str text, struct tk_check **out, char why[TK
 void tk_check_free(struct tk_check **check) {
         if (!*check)
                 return;
+        if ((*check)->secret)
+                explicit_bzero((char *)(uintptr_t)json_string_value((*check)->secret),
+                               json_string_length((*check)->secret));
         json_decref((*check)->document);
         tk_issues_free(&(*check)->issues);
         free(*check);
@@ -165,6 +169,14 @@ enum tk_seen tk_check_text(struct tk_check *check, struct tk_check_object *in, c
         return TK_SEEN_GOOD;
 }
 
+enum tk_seen tk_check_secret(struct tk_check *check, struct tk_check_object *in, const char *name,
+                             unsigned flags, struct tk_str *out) {
+        enum tk_seen seen = tk_check_text(check, in, name, flags, 0, out);
+        if (seen == TK_SEEN_GOOD)
+                check->secret = json_object_get(in->json, name);
+        return seen;
+}
+
 enum tk_seen tk_check_choice(struct tk_check *check, struct tk_check_object *in, const char *name,
                              unsigned flags, const char *const *names, size_t nr, unsigned *index) {
         const json_t *value = ask(in, name);
@@ -209,6 +221,24 @@ static void shortest(double v, char *out, size_t size) {
         }
 }
 
+/* The decimal text of a number or, where it may be one, of a string. False: it is neither. */
+static bool amount_text(const json_t *value, unsigned flags, char *out, size_t size) {
+        if (json_is_integer(value))
+                snprintf(out, size, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+        else if (json_is_real(value))
+                shortest(json_real_value(value), out, size);
+        else
+                return flags & TK_CHECK_CHARGE && json_is_string(value) &&
+                       tk_str_copy(text_of(value), out, size);
+        return true;
+}
+
+static enum tk_err amount_parse(enum tk_meter meter, unsigned flags, const char *text, uint64_t *out) {
+        if (flags & TK_CHECK_CHARGE && tk_meter_is_money(meter))
+                return tk_nano_parse_up(tk_str_of(text), out);
+        return tk_cap_parse(meter, tk_str_of(text), out);
+}
+
 enum tk_seen tk_check_amount(struct tk_check *check, struct tk_check_object *in, const char *name,
                              unsigned flags, enum tk_meter meter, uint64_t units_max, uint64_t *out) {
         const json_t *value = ask(in, name);
@@ -218,31 +248,29 @@ enum tk_seen tk_check_amount(struct tk_check *check, struct tk_check_object *in,
         uint64_t most;
         if (seen == TK_SEEN_ABSENT || seen == TK_SEEN_NULL)
                 return seen;
-        if (!json_is_number(value)) {
+        if (!amount_text(value, flags, text, sizeof text)) {
                 tk_issue_type(&check->issues, path, "number", type_name(value));
-                return TK_SEEN_BAD;
-        }
-        if (json_is_integer(value))
-                snprintf(text, sizeof(text), "%" JSON_INTEGER_FORMAT, json_integer_value(value));
-        else
-                shortest(json_real_value(value), text, sizeof(text));
-        if (json_number_value(value) < 0) {
-                tk_issue_number_small(&check->issues, path, 0);
                 return TK_SEEN_BAD;
         }
         bool overflow =
                 __builtin_mul_overflow(units_max, tk_meter_is_money(meter) ? (uint64_t)TK_NANO : 1, &most);
         MUST(!overflow);
-        enum tk_err err = tk_cap_parse(meter, tk_str_of(text), out);
+        enum tk_err err = amount_parse(meter, flags, text, out);
+        if (text[0] == '-' && err != TK_OK) {
+                tk_issue_number_small(&check->issues, path, 0);
+                return TK_SEEN_BAD;
+        }
         if (err == TK_E_OVERFLOW || (err == TK_OK && *out > most)) {
                 tk_issue_number_large(&check->issues, path, units_max);
                 return TK_SEEN_BAD;
         }
-        if (err != TK_OK) { /* a fraction of what is only counted whole */
+        if (err == TK_OK)
+                return TK_SEEN_GOOD;
+        if (json_is_string(value))
+                tk_issue_type(&check->issues, path, "decimal", "string");
+        else /* a fraction of what is only counted whole */
                 tk_issue_type(&check->issues, path, "integer", "float");
-                return TK_SEEN_BAD;
-        }
-        return TK_SEEN_GOOD;
+        return TK_SEEN_BAD;
 }
 
 const char *tk_check_peek(struct tk_check_object *in, const char *name, struct tk_str *text) {

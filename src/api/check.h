@@ -44,10 +44,16 @@ enum tk_seen { TK_SEEN_ABSENT, TK_SEEN_NULL, TK_SEEN_GOOD, TK_SEEN_BAD };
 
 #define TK_CHECK_REQUIRED 1u /* ABSENT is an issue */
 #define TK_CHECK_NULLABLE 2u /* null is fine: NULL; otherwise it is an issue */
+#define TK_CHECK_CHARGE                                                                                      \
+        4u /* of an amount: a charge. Also as decimal text, and a part of a nano counts as one */
 
 /* Text lives as long as the check. units_max counts UTF-16 code units; 0: no bound. */
 enum tk_seen tk_check_text(struct tk_check *check, struct tk_check_object *in, const char *name,
                            unsigned flags, size_t units_max, struct tk_str *out);
+/* The same without a bound, for a text that must not stay in memory: it is wiped when the check is freed. One
+ * member of a document. */
+enum tk_seen tk_check_secret(struct tk_check *check, struct tk_check_object *in, const char *name,
+                             unsigned flags, struct tk_str *out);
 enum tk_seen tk_check_choice(struct tk_check *check, struct tk_check_object *in, const char *name,
                              unsigned flags, const char *const *names, size_t nr, unsigned *index);
 enum tk_seen tk_check_object(struct tk_check *check, struct tk_check_object *in, const char *name,

@@ -17,7 +17,7 @@
 
 #include "base/buf.h"
 
-#define TK_ISSUES_MAX       16 /* one for each member of the largest body, and some */
+#define TK_ISSUES_MAX       32 /* one for each member of the largest body, and some */
 #define TK_ISSUE_DEPTH      2
 #define TK_ISSUE_ECHO_MAX   40 /* shorter than any key */
 #define TK_ISSUES_BYTES_MAX (1u << 20)
