@@ -19,6 +19,7 @@ static const char *title(int status) {
                 {404, "Not Found"},
                 {405, "Method Not Allowed"},
                 {408, "Request Timeout"},
+                {409, "Conflict"},
                 {413, "Content Too Large"},
                 {415, "Unsupported Media Type"},
                 {429, "Too Many Requests"},
@@ -44,7 +45,8 @@ static void write_code(const char *name, struct tk_jw *w) {
         tk_jw_str(w, (struct tk_str){code, n});
 }
 
-static void render(const struct tk_problem *problem, struct tk_buf *body) {
+/* The object with the members that every problem has; left open. */
+static struct tk_jw begin(const struct tk_problem *problem, struct tk_buf *body) {
         const struct tk_problem_row *row = tk_problem_row(problem->id);
         int status = tk_problem_status(problem, TK_DIALECT_NATIVE);
         struct tk_jw w = tk_jw_begin(body);
@@ -59,6 +61,11 @@ static void render(const struct tk_problem *problem, struct tk_buf *body) {
         write_code(row->name, &w);
         tk_jw_key(&w, "detail");
         tk_jw_text(&w, row->text);
+        return w;
+}
+
+static void render(const struct tk_problem *problem, struct tk_buf *body) {
+        struct tk_jw w = begin(problem, body);
         if (problem->param) {
                 tk_jw_key(&w, "param");
                 tk_jw_text(&w, problem->param);
@@ -67,6 +74,41 @@ static void render(const struct tk_problem *problem, struct tk_buf *body) {
                 tk_jw_key(&w, "reason");
                 tk_jw_text(&w, problem->detail);
         }
+        tk_jw_end(&w);
+}
+
+/* "cost.usd"; "" is the body as a whole. */
+static void write_path(const char *key, struct tk_issue_path path, struct tk_jw *w) {
+        char text[128];
+        struct tk_buf dotted = TK_BUF_OVER(text);
+        for (unsigned i = 0; i < TK_ISSUE_DEPTH && path.at[i]; i++)
+                tk_buf_printf(&dotted, "%s%s", i ? "." : "", path.at[i]);
+        MUST(tk_buf_ok(&dotted)); /* names of members of ours */
+        tk_jw_key(w, key);
+        tk_jw_str(w, tk_buf_str(&dotted));
+}
+
+void tk_native_render_issues(const struct tk_issues *issues, struct tk_buf *body) {
+        static const struct tk_problem problem = {.id = TK_PROBLEM_INVALID_PARAM};
+        MUST(issues->nr > 0);
+        struct tk_jw w = begin(&problem, body);
+        if (issues->at[0].path.at[0])
+                write_path("param", issues->at[0].path, &w);
+        tk_jw_key(&w, "errors");
+        tk_jw_array(&w);
+        for (unsigned i = 0; i < issues->nr; i++) {
+                const struct tk_issue *issue = &issues->at[i];
+                if (!tk_buf_ok(&issue->messages)) {
+                        body->failed = true;
+                        return;
+                }
+                tk_jw_object(&w);
+                write_path("path", issue->path, &w);
+                tk_jw_key(&w, "message");
+                tk_jw_raw(&w, tk_buf_str(&issue->messages)); /* one JSON string: there are no unions here */
+                tk_jw_end(&w);
+        }
+        tk_jw_end(&w);
         tk_jw_end(&w);
 }
 

@@ -24,6 +24,14 @@ void tk_api_venice_keys_create(struct tk_api_call *c);
 void tk_api_venice_keys_update(struct tk_api_call *c);
 void tk_api_venice_keys_delete(struct tk_api_call *c);
 
+/* native_holds.c, native_verify.c */
+void tk_api_authorize(struct tk_api_call *c);
+void tk_api_holds_get(struct tk_api_call *c);
+void tk_api_holds_extend(struct tk_api_call *c);
+void tk_api_holds_post(struct tk_api_call *c);
+void tk_api_holds_void(struct tk_api_call *c);
+void tk_api_verify(struct tk_api_call *c);
+
 /* inference.c */
 void tk_api_chat(struct tk_api_call *c);
 void tk_api_completions(struct tk_api_call *c);

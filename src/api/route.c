@@ -189,6 +189,8 @@ static bool under(struct tk_str path, const char *root) {
 enum tk_dialect_id tk_route_dialect(struct tk_str path) {
         if (under(path, "/api/v1"))
                 return TK_DIALECT_VENICE;
+        if (under(path, "/v1/authorize") || under(path, "/v1/holds") || under(path, "/v1/verify"))
+                return TK_DIALECT_NATIVE;
         return under(path, "/v1") ? TK_DIALECT_OPENAI : TK_DIALECT_NATIVE;
 }
 

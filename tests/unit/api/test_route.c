@@ -152,17 +152,14 @@ static void dialects(void **state) {
                 const char *path;
                 enum tk_dialect_id dialect;
         } rows[] = {
-                {"/api/v1", TK_DIALECT_VENICE},
-                {"/api/v1/", TK_DIALECT_VENICE},
-                {"/api/v1/none", TK_DIALECT_VENICE},
-                {"/api/v10", TK_DIALECT_NATIVE},
-                {"/v1", TK_DIALECT_OPENAI},
-                {"/v1/none", TK_DIALECT_OPENAI},
-                {"/v1?x", TK_DIALECT_OPENAI},
-                {"/v10/x", TK_DIALECT_NATIVE},
-                {"", TK_DIALECT_NATIVE},
-                {"/healthz", TK_DIALECT_NATIVE},
-                {"/api", TK_DIALECT_NATIVE},
+                {"/api/v1", TK_DIALECT_VENICE},       {"/api/v1/", TK_DIALECT_VENICE},
+                {"/api/v1/none", TK_DIALECT_VENICE},  {"/api/v10", TK_DIALECT_NATIVE},
+                {"/v1", TK_DIALECT_OPENAI},           {"/v1/none", TK_DIALECT_OPENAI},
+                {"/v1?x", TK_DIALECT_OPENAI},         {"/v10/x", TK_DIALECT_NATIVE},
+                {"/v1/authorize", TK_DIALECT_NATIVE}, {"/v1/authorizes", TK_DIALECT_OPENAI},
+                {"/v1/holds", TK_DIALECT_NATIVE},     {"/v1/holds/x/none", TK_DIALECT_NATIVE},
+                {"/v1/verify?x", TK_DIALECT_NATIVE},  {"", TK_DIALECT_NATIVE},
+                {"/healthz", TK_DIALECT_NATIVE},      {"/api", TK_DIALECT_NATIVE},
                 {"/V1/models", TK_DIALECT_NATIVE},
         };
         TK_UNUSED(state);
@@ -181,7 +178,11 @@ static void needs(void **state) {
                         assert_int_equal(tk_need_scope(r->need), r->method == TK_METHOD_GET
                                                                          ? TK_SCOPE_KEYS_READ
                                                                          : TK_SCOPE_KEYS_WRITE);
-                if (r->method == TK_METHOD_POST && strstr(r->path, "api_keys") == NULL)
+                else if (r->dialect == TK_DIALECT_NATIVE && strncmp(r->path, "/v1/", 4) == 0)
+                        assert_int_equal(tk_need_scope(r->need), r->method == TK_METHOD_GET
+                                                                         ? TK_SCOPE_LEDGER_READ
+                                                                         : TK_SCOPE_LEDGER_WRITE);
+                else if (r->method == TK_METHOD_POST)
                         assert_int_equal(tk_need_scope(r->need), TK_SCOPE_COMPLETIONS_WRITE);
         }
 }

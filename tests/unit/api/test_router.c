@@ -37,6 +37,31 @@ void tk_api_embeddings(struct tk_api_call *c) {
         tk_api_chat(c);
 }
 
+/* Stand for native_holds.c and native_verify.c. */
+void tk_api_authorize(struct tk_api_call *c) {
+        tk_api_chat(c);
+}
+
+void tk_api_holds_get(struct tk_api_call *c) {
+        tk_api_chat(c);
+}
+
+void tk_api_holds_extend(struct tk_api_call *c) {
+        tk_api_chat(c);
+}
+
+void tk_api_holds_post(struct tk_api_call *c) {
+        tk_api_chat(c);
+}
+
+void tk_api_holds_void(struct tk_api_call *c) {
+        tk_api_chat(c);
+}
+
+void tk_api_verify(struct tk_api_call *c) {
+        tk_api_chat(c);
+}
+
 static void add_model(const char *id, enum tk_model_type type, bool priced, bool is_private) {
         struct tk_model model = {.id = (char *)(uintptr_t)id,
                                  .type = type,
@@ -173,6 +198,17 @@ static void gate(void **state) {
                  "{\"error\":\""},
                 {"unknown path, openai", "GET", "/v1/none", NULL, 404, "\"code\":\"unknown_url\""},
                 {"unknown path, native", "GET", "/none", NULL, 404, "\"code\":\"not_found\""},
+                {"admin authorizes", "POST", "/v1/authorize", "admin", 200, "{}"},
+                {"admin sees a hold", "GET", "/v1/holds/x", "admin", 200, "{}"},
+                {"inference key authorizes", "POST", "/v1/authorize", "inference", 403, "\"code\":\"scope\""},
+                {"inference key verifies", "POST", "/v1/verify", "inference", 403, "\"code\":\"scope\""},
+                {"inference key sees a hold", "GET", "/v1/holds/x", "inference", 403, "\"code\":\"scope\""},
+                {"inference key posts", "POST", "/v1/holds/x/post", "inference", 403, "\"code\":\"scope\""},
+                {"no key, native", "POST", "/v1/holds/x/void", NULL, 401, "\"code\":\"no_key\""},
+                {"unknown key, native", "POST", "/v1/holds/x/extend", "nobody", 401,
+                 "\"code\":\"unknown_key\""},
+                {"unknown path of holds", "GET", "/v1/holds/x/y", NULL, 404, "\"code\":\"not_found\""},
+                {"wrong method on a hold", "POST", "/v1/holds/x", NULL, 405, "\"code\":\"method\""},
                 {"wrong method, venice", "PUT", KEYS, NULL, 405, "{\"error\":\""},
                 {"wrong method, openai", "GET", "/v1/chat/completions", NULL, 405, "method_not_supported"},
                 {"wrong method, native", "POST", "/healthz", NULL, 405, "\"code\":\"method\""},
@@ -190,7 +226,7 @@ static void gate(void **state) {
                         expect_header(&call, "allow: ");
                 expect(&call, rows[i].status, rows[i].body);
         }
-        assert_int_equal(inferences_nr, 2); /* only those that may */
+        assert_int_equal(inferences_nr, 4); /* only those that may */
 }
 
 static void keys_in_other_headers(void **state) {
