@@ -49,6 +49,9 @@ bool tk_limit_ok(const struct tk_limit *limit) {
         if (!tk_window_spec_ok(limit->window) || (unsigned)limit->meter >= TK_METER_NR ||
             (limit->flags & ~TK_LIMIT_FLAGS))
                 return false;
+        if (limit->flags & TK_LIMIT_BALANCE)
+                return limit->flags == TK_LIMIT_BALANCE && tk_meter_is_money(limit->meter) &&
+                       limit->window.kind == TK_WINDOW_LIFETIME;
         if (!(limit->flags & TK_LIMIT_SLIDING))
                 return true;
         return !tk_meter_is_money(limit->meter) && limit->window.kind <= TK_WINDOW_WEEK;

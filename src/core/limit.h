@@ -22,10 +22,12 @@
  *   SLIDING  a rate: the window before weighs in with the part of it that a window ending now still covers.
  *            Requests and tokens per second to week. Otherwise a window counts from its boundary.
  *   OBSERVE  recorded when it is passed, never refused.
+ *   BALANCE  prepaid: money of a lifetime whose cap is the sum of its top-ups. Neither of the others.
  */
 #define TK_LIMIT_SLIDING 1u
 #define TK_LIMIT_OBSERVE 2u
-#define TK_LIMIT_FLAGS   (TK_LIMIT_SLIDING | TK_LIMIT_OBSERVE)
+#define TK_LIMIT_BALANCE 4u
+#define TK_LIMIT_FLAGS   (TK_LIMIT_SLIDING | TK_LIMIT_OBSERVE | TK_LIMIT_BALANCE)
 
 struct tk_limit {
         struct tk_window_spec window;

@@ -19,7 +19,7 @@ bool tk_counter_is_stored(const struct tk_counter *counter) {
 }
 
 bool tk_counter_is_leased(const struct tk_counter *counter) {
-        return tk_counter_is_stored(counter) && counter->limit.flags == 0;
+        return tk_counter_is_stored(counter) && (counter->limit.flags & ~TK_LIMIT_BALANCE) == 0;
 }
 
 static void assert_slot(const struct tk_slot *slot) {

@@ -167,6 +167,20 @@ static bool doubt_ok(const struct tk_doubt *doubt) {
         return doubt_name_ok(doubt) && doubt->amount > 0 && time_ok(doubt->since_ms);
 }
 
+static bool topup_id_ok(const char *id, size_t size) {
+        const size_t len = strnlen(id, size);
+        for (size_t i = 0; i < len; i++)
+                if (id[i] <= ' ' || id[i] > '~')
+                        return false;
+        return len > 0 && len < size;
+}
+
+static bool topup_ok(const struct tk_topup *topup) {
+        return topup_id_ok(topup->id, sizeof topup->id) && !tk_id_none(topup->subject) &&
+               (unsigned)topup->meter < TK_METER_NR && tk_meter_is_money(topup->meter) && topup->amount > 0 &&
+               time_ok(topup->at_ms);
+}
+
 static bool meta_name_ok(const char *name) {
         const size_t len = strnlen(name, TK_META_NAME_MAX + 1);
         return len > 0 && len <= TK_META_NAME_MAX &&
@@ -299,14 +313,107 @@ enum tk_err tk_store_entry_add(struct tk_store *store, const struct tk_entry *en
         return store->ops->entry_add(store, entry);
 }
 
+/* As the open batch sees them. */
+static enum tk_err limits_now(struct tk_store *store, struct tk_id subject,
+                              struct tk_limit limits[TK_KEY_LIMITS_MAX], unsigned *limits_nr) {
+        *limits_nr = 0;
+        enum tk_err err = store->ops->limits_get(store, subject, limits, limits_nr);
+        return !err && !tk_key_limits_ok(limits, *limits_nr) ? damaged("a limit of", subject) : err;
+}
+
+static bool has_balance(const struct tk_limit *limits, unsigned limits_nr) {
+        for (unsigned i = 0; i < limits_nr; i++)
+                if (limits[i].flags & TK_LIMIT_BALANCE)
+                        return true;
+        return false;
+}
+
+/* These limits and the balances that the subject has. */
+static enum tk_err add_balances(struct tk_store *store, struct tk_id subject, const struct tk_limit *limits,
+                                unsigned *limits_nr, struct tk_limit all[TK_KEY_LIMITS_MAX]) {
+        struct tk_limit now[TK_KEY_LIMITS_MAX];
+        unsigned now_nr, nr = *limits_nr;
+        enum tk_err err = limits_now(store, subject, now, &now_nr);
+        if (err)
+                return err;
+        for (unsigned i = 0; i < nr; i++)
+                all[i] = limits[i];
+        for (unsigned i = 0; i < now_nr; i++) {
+                if (!(now[i].flags & TK_LIMIT_BALANCE))
+                        continue;
+                if (nr == TK_KEY_LIMITS_MAX)
+                        return TK_E_TOO_BIG;
+                all[nr++] = now[i];
+        }
+        *limits_nr = nr;
+        return tk_key_limits_ok(all, nr) ? TK_OK : TK_E_CONFLICT; /* two of one meter and window */
+}
+
 enum tk_err tk_store_limits_put(struct tk_store *store, struct tk_id subject, const struct tk_limit *limits,
                                 unsigned limits_nr) {
         const enum tk_err broken = in_batch(store);
         if (broken)
                 return broken;
-        if (tk_id_none(subject) || !tk_key_limits_ok(limits, limits_nr))
+        if (tk_id_none(subject) || !tk_key_limits_ok(limits, limits_nr) || has_balance(limits, limits_nr))
                 return refuse(TK_E_RANGE, "limits");
-        return store->ops->limits_put(store, subject, limits, limits_nr);
+        struct tk_limit all[TK_KEY_LIMITS_MAX];
+        enum tk_err err = add_balances(store, subject, limits, &limits_nr, all);
+        return err ? err : store->ops->limits_put(store, subject, all, limits_nr);
+}
+
+/* ---- top-ups ---- */
+
+static bool topup_same(const struct tk_topup *a, const struct tk_topup *b) {
+        return tk_id_eq(a->subject, b->subject) && a->meter == b->meter && a->amount == b->amount;
+}
+
+/* NOT_FOUND: there is none with this id. Otherwise what a repetition is told. */
+static enum tk_err topup_repeated(struct tk_store *store, const struct tk_topup *topup) {
+        struct tk_topup seen;
+        enum tk_err err = store->ops->topup_get(store, topup->id, &seen);
+        if (err)
+                return err;
+        if (!topup_ok(&seen) || strcmp(seen.id, topup->id) != 0)
+                return damaged("top-up of", topup->subject);
+        return topup_same(&seen, topup) ? TK_OK : TK_E_CONFLICT;
+}
+
+/* The balance of that meter among the limits grows by the amount, or is born. */
+static enum tk_err raise(struct tk_limit limits[TK_KEY_LIMITS_MAX], unsigned *limits_nr,
+                         const struct tk_topup *topup) {
+        unsigned i = 0;
+        while (i < *limits_nr &&
+               (limits[i].meter != topup->meter || limits[i].window.kind != TK_WINDOW_LIFETIME))
+                i++;
+        if (i == TK_KEY_LIMITS_MAX)
+                return TK_E_TOO_BIG;
+        if (i == *limits_nr)
+                limits[(*limits_nr)++] = (struct tk_limit){.meter = topup->meter,
+                                                           .window = {.kind = TK_WINDOW_LIFETIME},
+                                                           .flags = TK_LIMIT_BALANCE};
+        if (!(limits[i].flags & TK_LIMIT_BALANCE))
+                return TK_E_CONFLICT;
+        if (limits[i].cap > (uint64_t)(INT64_MAX - topup->amount))
+                return TK_E_OVERFLOW;
+        limits[i].cap += (uint64_t)topup->amount;
+        return TK_OK;
+}
+
+enum tk_err tk_store_topup(struct tk_store *store, const struct tk_topup *topup) {
+        const enum tk_err broken = in_batch(store);
+        struct tk_limit limits[TK_KEY_LIMITS_MAX];
+        unsigned limits_nr = 0;
+        if (broken)
+                return broken;
+        if (!topup_ok(topup))
+                return refuse(TK_E_RANGE, "a top-up");
+        enum tk_err err = topup_repeated(store, topup);
+        if (err != TK_E_NOT_FOUND)
+                return err;
+        err = limits_now(store, topup->subject, limits, &limits_nr);
+        if (!err)
+                err = raise(limits, &limits_nr, topup);
+        return err ? err : store->ops->topup_add(store, topup, limits, limits_nr);
 }
 
 enum tk_err tk_store_lease_put(struct tk_store *store, const struct tk_lease *lease) {
@@ -504,6 +611,29 @@ enum tk_err tk_reader_entry_get(struct tk_reader *reader, struct tk_id id, struc
         if (!err && (!entry_ok(out) || !tk_id_eq(out->id, id)))
                 err = damaged("entry", id);
         return err;
+}
+
+struct topup_walk {
+        tk_topup_each_f *each;
+        void *ctx;
+        struct tk_id subject;
+        enum tk_err err;
+};
+
+static bool topup_up(const struct tk_topup *topup, void *ctx) {
+        struct topup_walk *walk = ctx;
+        if (!topup_ok(topup) || !tk_id_eq(topup->subject, walk->subject)) {
+                walk->err = damaged("top-up of", walk->subject);
+                return false;
+        }
+        return walk->each(topup, walk->ctx);
+}
+
+enum tk_err tk_reader_topup_list(struct tk_reader *reader, struct tk_id subject, tk_topup_each_f *each,
+                                 void *ctx) {
+        struct topup_walk walk = {.each = each, .ctx = ctx, .subject = subject};
+        enum tk_err err = reader->store->ops->topup_list(reader, subject, topup_up, &walk);
+        return err ? err : walk.err;
 }
 
 struct entry_walk {

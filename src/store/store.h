@@ -69,6 +69,17 @@ struct tk_doubt {
         int64_t since_ms; /* when the first of it was found */
 };
 
+#define TK_TOPUP_ID_MAX 64
+
+/* Money that was paid in advance. Append only. */
+struct tk_topup {
+        char id[TK_TOPUP_ID_MAX + 1]; /* the payer's: printable ASCII without spaces; says which it is */
+        struct tk_id subject;         /* an organisation or workspace */
+        enum tk_meter meter;          /* of money */
+        int64_t amount;               /* > 0 */
+        int64_t at_ms;
+};
+
 /*
  * Opens or creates. url: "memory:" | "sqlite:PATH". On failure *out is NULL and why says what, where
  * and how to mend it. NEWER, SYNTAX (unknown engine), IO, CORRUPT, BUSY (another server has it).
@@ -116,11 +127,20 @@ TK_CHECKED enum tk_err tk_store_usage_add(struct tk_store *store, struct tk_id s
                                           int64_t hour, int64_t amount);
 TK_CHECKED enum tk_err tk_store_entry_add(struct tk_store *store, const struct tk_entry *entry);
 /*
- * Replaces all limits of an organisation or workspace; those of a key are in its row (CONFLICT). Appends
- * to the change log.
+ * Replaces all limits of an organisation or workspace but its balances, which only a top-up changes; none
+ * of these may be one (RANGE). CONFLICT: the subject is a key, whose limits are in its row, or a balance
+ * lies on the same meter and window as one of these. TOO_BIG: too many beside the balances. Appends to the
+ * change log.
  */
 TK_CHECKED enum tk_err tk_store_limits_put(struct tk_store *store, struct tk_id subject,
                                            const struct tk_limit *limits, unsigned limits_nr);
+/*
+ * Notes the top-up and raises the balance by it, in one step; the first makes the balance. A top-up with the
+ * id of one that is there changes nothing: TK_OK when subject, meter and amount are the same, otherwise
+ * CONFLICT, as when a lifetime limit that is no balance lies in its place, or the subject is a key. OVERFLOW:
+ * more than can be counted. TOO_BIG: no room for another limit. Appends to the change log.
+ */
+TK_CHECKED enum tk_err tk_store_topup(struct tk_store *store, const struct tk_topup *topup);
 /* Inserts or replaces the lease of (subject, meter, window, number). A window in flight has none: RANGE. */
 TK_CHECKED enum tk_err tk_store_lease_put(struct tk_store *store, const struct tk_lease *lease);
 /* Removing what is not there is TK_OK. */
@@ -178,6 +198,12 @@ TK_CHECKED enum tk_err tk_reader_limits(struct tk_reader *reader, struct tk_id s
 
 /* NOT_FOUND. */
 TK_CHECKED enum tk_err tk_reader_entry_get(struct tk_reader *reader, struct tk_id id, struct tk_entry *out);
+
+typedef bool tk_topup_each_f(const struct tk_topup *topup, void *ctx);
+/* The top-ups of a subject, by at_ms, then id. */
+TK_CHECKED enum tk_err tk_reader_topup_list(struct tk_reader *reader, struct tk_id subject,
+                                            tk_topup_each_f *each, void *ctx);
+
 typedef bool tk_entry_each_f(const struct tk_entry *entry, void *ctx);
 /* Entries of a subject (or, with the none id, of the organisation), newest first by posted_at_ms then id. */
 TK_CHECKED enum tk_err tk_reader_entry_list(struct tk_reader *reader, struct tk_id org, struct tk_id subject,

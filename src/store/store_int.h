@@ -76,6 +76,11 @@ typedef enum tk_err tk_store_usage_add_f(struct tk_store *store, struct tk_id su
 typedef enum tk_err tk_store_entry_add_f(struct tk_store *store, const struct tk_entry *entry);
 typedef enum tk_err tk_store_limits_put_f(struct tk_store *store, struct tk_id subject,
                                           const struct tk_limit *limits, unsigned limits_nr);
+typedef enum tk_err tk_store_limits_get_f(struct tk_store *store, struct tk_id subject,
+                                          struct tk_limit limits[TK_KEY_LIMITS_MAX], unsigned *limits_nr);
+typedef enum tk_err tk_store_topup_get_f(struct tk_store *store, const char *id, struct tk_topup *out);
+typedef enum tk_err tk_store_topup_add_f(struct tk_store *store, const struct tk_topup *topup,
+                                         const struct tk_limit *limits, unsigned limits_nr);
 typedef enum tk_err tk_store_lease_f(struct tk_store *store, const struct tk_lease *lease);
 typedef enum tk_err tk_store_doubt_f(struct tk_store *store, const struct tk_doubt *doubt);
 typedef enum tk_err tk_store_change_add_f(struct tk_store *store, struct tk_id subject);
@@ -96,6 +101,8 @@ typedef enum tk_err tk_reader_usage_sum_group_f(struct tk_reader *reader, enum t
 typedef enum tk_err tk_reader_limits_f(struct tk_reader *reader, struct tk_id subject,
                                        struct tk_limit limits[TK_KEY_LIMITS_MAX], unsigned *limits_nr);
 typedef enum tk_err tk_reader_entry_get_f(struct tk_reader *reader, struct tk_id id, struct tk_entry *out);
+typedef enum tk_err tk_reader_topup_list_f(struct tk_reader *reader, struct tk_id subject,
+                                           tk_topup_each_f *each, void *ctx);
 typedef enum tk_err tk_reader_entry_list_f(struct tk_reader *reader, struct tk_id org, struct tk_id subject,
                                            unsigned limit, tk_entry_each_f *each, void *ctx);
 typedef enum tk_err tk_reader_lease_list_f(struct tk_reader *reader, tk_lease_each_f *each, void *ctx);
@@ -126,7 +133,10 @@ struct tk_store_ops {
         tk_store_key_get_f *key_get;
         tk_store_usage_add_f *usage_add;
         tk_store_entry_add_f *entry_add;
-        tk_store_limits_put_f *limits_put;
+        tk_store_limits_put_f *limits_put; /* all of them, balances too; not of a key */
+        tk_store_limits_get_f *limits_get; /* as this batch sees them; CONFLICT: it is a key */
+        tk_store_topup_get_f *topup_get;   /* NOT_FOUND */
+        tk_store_topup_add_f *topup_add;   /* is not there; limits are what its subject has from now on */
         tk_store_lease_f *lease_put;
         tk_store_lease_f *lease_drop;
         tk_store_doubt_f *doubt_put;
@@ -144,6 +154,7 @@ struct tk_store_ops {
         tk_reader_usage_sum_group_f *usage_sum_group;
         tk_reader_limits_f *limits;
         tk_reader_entry_get_f *entry_get;
+        tk_reader_topup_list_f *topup_list;
         tk_reader_entry_list_f *entry_list;
         tk_reader_lease_list_f *lease_list;
         tk_reader_doubt_list_f *doubt_list;

@@ -68,6 +68,17 @@ size_t tk_memory_limits_at(const struct tk_memory_store *store, struct tk_id sub
         return at;
 }
 
+uint64_t tk_memory_text_hash(const char *text) {
+        return tk_map_hash(text, strlen(text), 0);
+}
+
+const struct tk_topup *tk_memory_topup_get(const struct tk_memory_store *store, const char *id) {
+        for (size_t i = 0; i < store->topups_nr; i++)
+                if (strcmp(store->topups[i]->id, id) == 0)
+                        return store->topups[i];
+        return NULL;
+}
+
 int tk_memory_order(int64_t a_ms, struct tk_id a, int64_t b_ms, struct tk_id b) {
         if (a_ms != b_ms)
                 return a_ms < b_ms ? -1 : 1;
@@ -181,12 +192,15 @@ static void close_store(struct tk_store *base) {
                 free(store->entries[i]);
         for (size_t i = 0; i < store->limits_nr; i++)
                 free(store->limits[i]);
+        for (size_t i = 0; i < store->topups_nr; i++)
+                free(store->topups[i]);
         for (size_t i = 0; i < store->metas_nr; i++)
                 free(store->metas[i]);
         free(store->keys);
         free(store->series);
         free(store->entries);
         free(store->limits);
+        free(store->topups);
         free(store->leases);
         free(store->doubts);
         free(store->metas);
@@ -257,6 +271,9 @@ const struct tk_store_ops tk_store_memory_ops = {
         .usage_add = tk_memory_usage_add,
         .entry_add = tk_memory_entry_add,
         .limits_put = tk_memory_limits_put,
+        .limits_get = tk_memory_batch_limits_get,
+        .topup_get = tk_memory_batch_topup_get,
+        .topup_add = tk_memory_topup_add,
         .lease_put = tk_memory_lease_put,
         .lease_drop = tk_memory_lease_drop,
         .doubt_put = tk_memory_doubt_put,
@@ -272,6 +289,7 @@ const struct tk_store_ops tk_store_memory_ops = {
         .usage_sum_group = tk_memory_reader_usage_sum_group,
         .limits = tk_memory_reader_limits,
         .entry_get = tk_memory_reader_entry_get,
+        .topup_list = tk_memory_reader_topup_list,
         .entry_list = tk_memory_reader_entry_list,
         .lease_list = tk_memory_reader_lease_list,
         .doubt_list = tk_memory_reader_doubt_list,

@@ -50,12 +50,13 @@ static void forget_coming(struct tk_memory_store *store) {
 }
 
 static bool make_room(struct tk_memory_store *s) {
-        size_t keys = 0, entries = 0, limits = 0, leases = 0, doubts = 0, metas = 0, changes = 0;
+        size_t keys = 0, entries = 0, limits = 0, topups = 0, leases = 0, doubts = 0, metas = 0, changes = 0;
         for (size_t i = 0; i < s->batch.nr; i++) {
                 const struct tk_memory_op *op = &s->batch.ops[i];
                 keys += op->what == TK_OP_KEY_NEW;
                 entries += op->what == TK_OP_ENTRY;
                 limits += op->what == TK_OP_LIMITS;
+                topups += op->what == TK_OP_TOPUP;
                 leases += op->what == TK_OP_LEASE_PUT;
                 doubts += op->what == TK_OP_DOUBT_PUT;
                 metas += op->what == TK_OP_META;
@@ -68,6 +69,7 @@ static bool make_room(struct tk_memory_store *s) {
                tk_memory_grow(&s->keys, &s->keys_size, s->keys_nr, keys, sizeof *s->keys) &&
                tk_memory_grow(&s->entries, &s->entries_size, s->entries_nr, entries, sizeof *s->entries) &&
                tk_memory_grow(&s->limits, &s->limits_size, s->limits_nr, limits, sizeof *s->limits) &&
+               tk_memory_grow(&s->topups, &s->topups_size, s->topups_nr, topups, sizeof *s->topups) &&
                tk_memory_grow(&s->leases, &s->leases_size, s->leases_nr, leases, sizeof *s->leases) &&
                tk_memory_grow(&s->doubts, &s->doubts_size, s->doubts_nr, doubts, sizeof *s->doubts) &&
                tk_memory_grow(&s->metas, &s->metas_size, s->metas_nr, metas, sizeof *s->metas) &&
@@ -135,6 +137,17 @@ static void apply_limits(struct tk_memory_store *store, struct tk_memory_limits 
         else
                 store->limits_nr++;
         store->limits[at] = limits;
+}
+
+static void apply_topup(struct tk_memory_store *store, struct tk_topup *topup) {
+        size_t at = store->topups_nr;
+        while (at > 0 && (store->topups[at - 1]->at_ms > topup->at_ms ||
+                          (store->topups[at - 1]->at_ms == topup->at_ms &&
+                           strcmp(store->topups[at - 1]->id, topup->id) > 0)))
+                at--;
+        memmove(store->topups + at + 1, store->topups + at, (store->topups_nr - at) * sizeof *store->topups);
+        store->topups[at] = topup;
+        store->topups_nr++;
 }
 
 /* The first lease that is not before this one. */
@@ -221,6 +234,9 @@ static void apply_one(struct tk_memory_store *store, const struct tk_memory_op *
                 break;
         case TK_OP_LIMITS:
                 apply_limits(store, op->limits);
+                break;
+        case TK_OP_TOPUP:
+                apply_topup(store, op->topup);
                 break;
         case TK_OP_LEASE_PUT:
         case TK_OP_LEASE_DROP:

@@ -18,6 +18,8 @@ static void op_free(struct tk_memory_op *op) {
                 free(op->entry);
         else if (op->what == TK_OP_LIMITS)
                 free(op->limits);
+        else if (op->what == TK_OP_TOPUP)
+                free(op->topup);
         else if (op->what == TK_OP_META)
                 free(op->meta);
 }
@@ -238,23 +240,88 @@ enum tk_err tk_memory_doubt_drop(struct tk_store *base, const struct tk_doubt *d
         return TK_OK;
 }
 
-/* ---- what the batch never looks at again ---- */
+/* ---- limits and top-ups ---- */
 
-enum tk_err tk_memory_limits_put(struct tk_store *base, struct tk_id subject, const struct tk_limit *limits,
-                                 unsigned limits_nr) {
-        struct tk_memory_store *store = tk_memory_of(base);
+enum tk_err tk_memory_batch_limits_get(struct tk_store *base, struct tk_id subject,
+                                       struct tk_limit limits[TK_KEY_LIMITS_MAX], unsigned *limits_nr) {
+        const struct tk_memory_store *store = tk_memory_of(base);
+        const size_t at = tk_memory_limits_at(store, subject);
+        const struct tk_memory_limits *seen = at < store->limits_nr ? store->limits[at] : NULL;
+        const struct tk_memory_op *op = NULL;
         if (key_seen(store, subject))
                 return TK_E_CONFLICT;
-        struct tk_memory_limits *copy = room(&store->batch, 1) ? malloc(sizeof *copy) : NULL;
+        while ((op = before(&store->batch, tk_memory_id_hash(subject), op)))
+                if (op->what == TK_OP_LIMITS && tk_id_eq(op->limits->subject, subject)) {
+                        seen = op->limits;
+                        break;
+                }
+        *limits_nr = seen ? seen->nr : 0;
+        for (unsigned i = 0; i < *limits_nr; i++)
+                limits[i] = seen->of[i];
+        return TK_OK;
+}
+
+/* A copy that the batch may own, or NULL. */
+static struct tk_memory_limits *limits_copy(struct tk_id subject, const struct tk_limit *limits,
+                                            unsigned limits_nr) {
+        struct tk_memory_limits *copy = malloc(sizeof *copy);
         if (!copy)
-                return no_memory();
+                return NULL;
         copy->subject = subject;
         copy->nr = limits_nr;
         for (unsigned i = 0; i < limits_nr; i++)
                 copy->of[i] = limits[i];
-        push(&store->batch, (struct tk_memory_op){.what = TK_OP_LIMITS, .logged = true, .limits = copy}, 0);
+        return copy;
+}
+
+/* Room was made; takes the copy. */
+static void push_limits(struct tk_memory_store *store, struct tk_memory_limits *copy) {
+        push(&store->batch, (struct tk_memory_op){.what = TK_OP_LIMITS, .logged = true, .limits = copy},
+             tk_memory_id_hash(copy->subject));
+}
+
+enum tk_err tk_memory_limits_put(struct tk_store *base, struct tk_id subject, const struct tk_limit *limits,
+                                 unsigned limits_nr) {
+        struct tk_memory_store *store = tk_memory_of(base);
+        struct tk_memory_limits *copy =
+                room(&store->batch, 1) ? limits_copy(subject, limits, limits_nr) : NULL;
+        if (!copy)
+                return no_memory();
+        push_limits(store, copy);
         return TK_OK;
 }
+
+enum tk_err tk_memory_batch_topup_get(struct tk_store *base, const char *id, struct tk_topup *out) {
+        const struct tk_memory_store *store = tk_memory_of(base);
+        const struct tk_topup *seen = tk_memory_topup_get(store, id);
+        const struct tk_memory_op *op = NULL;
+        while (!seen && (op = before(&store->batch, tk_memory_text_hash(id), op)))
+                if (op->what == TK_OP_TOPUP && strcmp(op->topup->id, id) == 0)
+                        seen = op->topup;
+        if (!seen)
+                return TK_E_NOT_FOUND;
+        *out = *seen;
+        return TK_OK;
+}
+
+enum tk_err tk_memory_topup_add(struct tk_store *base, const struct tk_topup *topup,
+                                const struct tk_limit *limits, unsigned limits_nr) {
+        struct tk_memory_store *store = tk_memory_of(base);
+        struct tk_memory_limits *copy =
+                room(&store->batch, 2) ? limits_copy(topup->subject, limits, limits_nr) : NULL;
+        struct tk_topup *row = copy ? malloc(sizeof *row) : NULL;
+        if (!row) {
+                free(copy);
+                return no_memory();
+        }
+        *row = *topup;
+        push(&store->batch, (struct tk_memory_op){.what = TK_OP_TOPUP, .topup = row},
+             tk_memory_text_hash(row->id));
+        push_limits(store, copy);
+        return TK_OK;
+}
+
+/* ---- what the batch never looks at again ---- */
 
 static enum tk_err push_lease(struct tk_memory_store *store, enum tk_memory_what what,
                               const struct tk_lease *lease) {

@@ -52,7 +52,8 @@ enum tk_memory_what {
         TK_OP_KEY_SET,    /* key */
         TK_OP_USAGE,
         TK_OP_ENTRY,
-        TK_OP_LIMITS,
+        TK_OP_LIMITS, /* found by subject */
+        TK_OP_TOPUP,  /* found by its id */
         TK_OP_LEASE_PUT,
         TK_OP_LEASE_DROP,
         TK_OP_DOUBT_PUT, /* doubt, as it becomes; found by subject */
@@ -78,6 +79,7 @@ struct tk_memory_op {
                 } usage;
                 struct tk_entry *entry;          /* owned */
                 struct tk_memory_limits *limits; /* owned */
+                struct tk_topup *topup;          /* owned */
                 struct tk_lease lease;
                 struct tk_doubt doubt;
                 struct tk_id changed;
@@ -109,6 +111,8 @@ struct tk_memory_store {
         size_t entries_nr, entries_size;
         struct tk_memory_limits **limits;
         size_t limits_nr, limits_size;
+        struct tk_topup **topups; /* by at_ms, then id, ascending */
+        size_t topups_nr, topups_size;
         struct tk_lease *leases; /* in the order of tk_memory_lease_order() */
         size_t leases_nr, leases_size;
         struct tk_doubt *doubts; /* in the same order */
@@ -140,6 +144,9 @@ struct tk_memory_series *tk_memory_series_get(const struct tk_memory_store *stor
 struct tk_entry *tk_memory_entry_get(const struct tk_memory_store *store, struct tk_id id);
 /* Where the limits of a subject are; limits_nr when they are not there. */
 size_t tk_memory_limits_at(const struct tk_memory_store *store, struct tk_id subject);
+/* NULL: there is none with this id. */
+const struct tk_topup *tk_memory_topup_get(const struct tk_memory_store *store, const char *id);
+uint64_t tk_memory_text_hash(const char *text);
 uint64_t tk_memory_id_hash(struct tk_id id);
 uint64_t tk_memory_digest_hash(const uint8_t digest[32]);
 uint64_t tk_memory_series_hash(struct tk_id subject, enum tk_meter meter);
@@ -163,6 +170,9 @@ tk_store_key_get_f tk_memory_batch_key_get;
 tk_store_usage_add_f tk_memory_usage_add;
 tk_store_entry_add_f tk_memory_entry_add;
 tk_store_limits_put_f tk_memory_limits_put;
+tk_store_limits_get_f tk_memory_batch_limits_get;
+tk_store_topup_get_f tk_memory_batch_topup_get;
+tk_store_topup_add_f tk_memory_topup_add;
 tk_store_lease_f tk_memory_lease_put, tk_memory_lease_drop;
 tk_store_doubt_f tk_memory_doubt_put, tk_memory_doubt_drop;
 tk_store_change_add_f tk_memory_change_add;
@@ -184,6 +194,7 @@ tk_reader_usage_sum_f tk_memory_reader_usage_sum;
 tk_reader_usage_sum_group_f tk_memory_reader_usage_sum_group;
 tk_reader_limits_f tk_memory_reader_limits;
 tk_reader_entry_get_f tk_memory_reader_entry_get;
+tk_reader_topup_list_f tk_memory_reader_topup_list;
 tk_reader_entry_list_f tk_memory_reader_entry_list;
 tk_reader_lease_list_f tk_memory_reader_lease_list;
 tk_reader_doubt_list_f tk_memory_reader_doubt_list;

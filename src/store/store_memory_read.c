@@ -154,6 +154,15 @@ enum tk_err tk_memory_reader_entry_get(struct tk_reader *reader, struct tk_id id
         return unlock(reader, entry ? TK_OK : TK_E_NOT_FOUND);
 }
 
+enum tk_err tk_memory_reader_topup_list(struct tk_reader *reader, struct tk_id subject, tk_topup_each_f *each,
+                                        void *ctx) {
+        const struct tk_memory_store *store = lock(reader);
+        for (size_t i = 0; i < store->topups_nr; i++)
+                if (tk_id_eq(store->topups[i]->subject, subject) && !each(store->topups[i], ctx))
+                        break;
+        return unlock(reader, TK_OK);
+}
+
 enum tk_err tk_memory_reader_entry_list(struct tk_reader *reader, struct tk_id org, struct tk_id subject,
                                         unsigned limit, tk_entry_each_f *each, void *ctx) {
         const struct tk_memory_store *store = lock(reader);

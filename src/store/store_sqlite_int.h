@@ -35,6 +35,8 @@ enum tk_sqlite_stmt {
         TK_SQL_KEY_TOUCH,
         TK_SQL_LIMIT_INSERT,
         TK_SQL_LIMIT_CLEAR,
+        TK_SQL_TOPUP_GET,
+        TK_SQL_TOPUP_INSERT,
         TK_SQL_CHANGE_INSERT,
         TK_SQL_USAGE_ADD,
         TK_SQL_ENTRY_FIND,
@@ -52,6 +54,7 @@ enum tk_sqlite_stmt {
         TK_SQL_KEY_PLACE,
         TK_SQL_KEY_LIST,
         TK_SQL_LIMIT_LIST,
+        TK_SQL_TOPUP_LIST,
         TK_SQL_USAGE_TOTAL,
         TK_SQL_USAGE_PARTS,
         TK_SQL_USAGE_TOTAL_ORG,
@@ -163,6 +166,7 @@ TK_CHECKED enum tk_err tk_sqlite_key_get(struct tk_sqlite_conn *conn, struct tk_
 /* Of a key or another subject, in their order. */
 TK_CHECKED enum tk_err tk_sqlite_limits_read(struct tk_sqlite_conn *conn, struct tk_id subject,
                                              struct tk_limit limits[TK_KEY_LIMITS_MAX], unsigned *limits_nr);
+TK_CHECKED enum tk_err tk_sqlite_topup_read(struct tk_sqlite_use *use, struct tk_topup *out);
 TK_CHECKED enum tk_err tk_sqlite_entry_read(struct tk_sqlite_use *use, struct tk_entry *out);
 TK_CHECKED enum tk_err tk_sqlite_lease_read(struct tk_sqlite_use *use, struct tk_lease *out);
 TK_CHECKED enum tk_err tk_sqlite_doubt_read(struct tk_sqlite_use *use, struct tk_doubt *out);
@@ -175,6 +179,9 @@ TK_CHECKED enum tk_err tk_sqlite_meta_get(struct tk_sqlite_conn *conn, const cha
 tk_store_key_write_f tk_sqlite_key_insert, tk_sqlite_key_update;
 tk_store_key_touch_f tk_sqlite_key_touch;
 tk_store_limits_put_f tk_sqlite_limits_put;
+tk_store_limits_get_f tk_sqlite_limits_get;
+tk_store_topup_get_f tk_sqlite_topup_get;
+tk_store_topup_add_f tk_sqlite_topup_add;
 tk_store_lease_f tk_sqlite_lease_put, tk_sqlite_lease_drop;
 tk_store_doubt_f tk_sqlite_doubt_put, tk_sqlite_doubt_drop;
 tk_store_change_add_f tk_sqlite_change_add;
@@ -215,6 +222,7 @@ tk_reader_usage_sum_f tk_sqlite_reader_usage_sum;
 tk_reader_usage_sum_group_f tk_sqlite_reader_usage_sum_group;
 tk_reader_limits_f tk_sqlite_reader_limits;
 tk_reader_entry_get_f tk_sqlite_reader_entry_get;
+tk_reader_topup_list_f tk_sqlite_reader_topup_list;
 tk_reader_entry_list_f tk_sqlite_reader_entry_list;
 tk_reader_lease_list_f tk_sqlite_reader_lease_list;
 tk_reader_doubt_list_f tk_sqlite_reader_doubt_list;

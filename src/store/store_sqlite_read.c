@@ -170,6 +170,21 @@ enum tk_err tk_sqlite_reader_entry_get(struct tk_reader *reader, struct tk_id id
         return err;
 }
 
+enum tk_err tk_sqlite_reader_topup_list(struct tk_reader *reader, struct tk_id subject, tk_topup_each_f *each,
+                                        void *ctx) {
+        struct tk_sqlite_use use = tk_sqlite_begin(conn_of(reader), TK_SQL_TOPUP_LIST);
+        struct tk_topup topup;
+        enum tk_err err;
+        tk_sqlite_id(&use, &subject);
+        while ((err = tk_sqlite_next(&use)) == TK_OK) {
+                err = tk_sqlite_topup_read(&use, &topup);
+                if (err || !each(&topup, ctx))
+                        break;
+        }
+        tk_sqlite_end(&use);
+        return err == TK_E_NOT_FOUND ? TK_OK : err;
+}
+
 enum tk_err tk_sqlite_reader_entry_list(struct tk_reader *reader, struct tk_id org, struct tk_id subject,
                                         unsigned limit, tk_entry_each_f *each, void *ctx) {
         const bool all = tk_id_none(subject);

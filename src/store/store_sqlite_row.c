@@ -98,6 +98,16 @@ enum tk_err tk_sqlite_key_get(struct tk_sqlite_conn *conn, struct tk_id id, stru
         return err;
 }
 
+enum tk_err tk_sqlite_topup_read(struct tk_sqlite_use *use, struct tk_topup *out) {
+        memset(out, 0, sizeof *out);
+        tk_sqlite_col_text(use, out->id, sizeof out->id);
+        tk_sqlite_col_blob(use, out->subject.b, sizeof out->subject.b);
+        out->meter = (enum tk_meter)tk_sqlite_col_int(use, 0, TK_METER_NR - 1);
+        out->amount = tk_sqlite_col_int(use, 1, INT64_MAX);
+        out->at_ms = tk_sqlite_col_int(use, 0, TIME_MAX);
+        return use->bad ? damaged("a top-up of", out->subject) : TK_OK;
+}
+
 static void read_amounts(struct tk_sqlite_use *use, struct tk_amounts *out) {
         for (int i = 0; i < TK_METER_NR; i++)
                 out->of[i] = tk_sqlite_col_int(use, 0, INT64_MAX);

@@ -37,6 +37,7 @@
 #define USAGE_GROUP_TOTAL(column) USAGE_TOTAL(USAGE_GROUP(column)) " UNION ALL " USAGE_TOTAL(USAGE_OWN)
 #define USAGE_GROUP_PARTS(column) USAGE_PARTS(USAGE_GROUP(column)) " UNION ALL " USAGE_PARTS(USAGE_OWN)
 #define LEASE_COLUMNS             "subject, meter, window_kind, window_days, window_anchor, number, bound"
+#define TOPUP_COLUMNS             "id, subject, meter, amount, at_ms"
 #define DOUBT_COLUMNS             "subject, meter, window_kind, window_days, window_anchor, number, amount, since_ms"
 #define DOUBT_IS                                                                                             \
         "subject = ?1 AND meter = ?2 AND window_kind = ?3 AND window_days = ?4 AND window_anchor = ?5 AND "  \
@@ -73,6 +74,9 @@ static const struct {
                                  "window_days, window_anchor, flags, cap) "
                                  "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"},
         [TK_SQL_LIMIT_CLEAR] = {"removing limits", "DELETE FROM subject_limit WHERE subject = ?1"},
+        [TK_SQL_TOPUP_GET] = {"reading a top-up", "SELECT " TOPUP_COLUMNS " FROM topup WHERE id = ?1"},
+        [TK_SQL_TOPUP_INSERT] = {"writing a top-up",
+                                 "INSERT INTO topup (" TOPUP_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5)"},
         [TK_SQL_CHANGE_INSERT] = {"noting a change", "INSERT INTO change (subject) VALUES (?1)"},
         [TK_SQL_USAGE_ADD] =
                 {"adding usage",
@@ -111,6 +115,8 @@ static const struct {
         [TK_SQL_LIMIT_LIST] = {"reading limits",
                                "SELECT meter, window_kind, window_days, window_anchor, flags, cap "
                                "FROM subject_limit WHERE subject = ?1 ORDER BY ordinal"},
+        [TK_SQL_TOPUP_LIST] = {"listing top-ups", "SELECT " TOPUP_COLUMNS " FROM topup WHERE subject = ?1 "
+                                                  "ORDER BY at_ms, id"},
         [TK_SQL_USAGE_TOTAL] = {"reading usage", USAGE_TOTAL(USAGE_OWN)},
         [TK_SQL_USAGE_PARTS] = {"reading usage", USAGE_PARTS(USAGE_OWN)},
         [TK_SQL_USAGE_TOTAL_ORG] = {"reading usage", USAGE_GROUP_TOTAL("org")},

@@ -148,11 +148,50 @@ enum tk_err tk_sqlite_limits_put(struct tk_store *store, struct tk_id subject, c
         enum tk_err err = conn_get(store, &conn);
         if (err)
                 return err;
-        err = key_is_there(conn, subject);
-        if (err != TK_E_NOT_FOUND)
-                return err ? err : TK_E_CONFLICT;
         err = replace_limits(conn, subject, limits, limits_nr);
         return err ? err : insert_change(conn, subject);
+}
+
+enum tk_err tk_sqlite_limits_get(struct tk_store *store, struct tk_id subject,
+                                 struct tk_limit limits[TK_KEY_LIMITS_MAX], unsigned *limits_nr) {
+        struct tk_sqlite_conn *conn = &((struct tk_sqlite_store *)store)->conn;
+        enum tk_err err = key_is_there(conn, subject);
+        if (err != TK_E_NOT_FOUND)
+                return err ? err : TK_E_CONFLICT;
+        return tk_sqlite_limits_read(conn, subject, limits, limits_nr);
+}
+
+enum tk_err tk_sqlite_topup_get(struct tk_store *store, const char *id, struct tk_topup *out) {
+        struct tk_sqlite_use use =
+                tk_sqlite_begin(&((struct tk_sqlite_store *)store)->conn, TK_SQL_TOPUP_GET);
+        tk_sqlite_text(&use, id);
+        enum tk_err err = tk_sqlite_next(&use);
+        if (!err)
+                err = tk_sqlite_topup_read(&use, out);
+        tk_sqlite_end(&use);
+        return err;
+}
+
+static enum tk_err insert_topup(struct tk_sqlite_conn *conn, const struct tk_topup *topup) {
+        struct tk_sqlite_use use = tk_sqlite_begin(conn, TK_SQL_TOPUP_INSERT);
+        tk_sqlite_text(&use, topup->id);
+        tk_sqlite_id(&use, &topup->subject);
+        tk_sqlite_int(&use, (int64_t)topup->meter);
+        tk_sqlite_int(&use, topup->amount);
+        tk_sqlite_int(&use, topup->at_ms);
+        return tk_sqlite_run(&use);
+}
+
+enum tk_err tk_sqlite_topup_add(struct tk_store *store, const struct tk_topup *topup,
+                                const struct tk_limit *limits, unsigned limits_nr) {
+        struct tk_sqlite_conn *conn;
+        enum tk_err err = conn_get(store, &conn);
+        if (err)
+                return err;
+        err = insert_topup(conn, topup);
+        if (!err)
+                err = replace_limits(conn, topup->subject, limits, limits_nr);
+        return err ? err : insert_change(conn, topup->subject);
 }
 
 /* The six columns that name a lease. */

@@ -121,6 +121,18 @@ bool doubt_same(const struct tk_doubt *a, const struct tk_doubt *b) {
                a->since_ms == b->since_ms;
 }
 
+struct tk_topup topup_of(struct tk_id subject, unsigned n) {
+        struct tk_topup topup = {
+                .subject = subject, .meter = TK_METER_USD, .amount = (int64_t)n * 1000, .at_ms = n};
+        snprintf(topup.id, sizeof topup.id, "invoice-%u", n);
+        return topup;
+}
+
+bool topup_same(const struct tk_topup *a, const struct tk_topup *b) {
+        return strcmp(a->id, b->id) == 0 && tk_id_eq(a->subject, b->subject) && a->meter == b->meter &&
+               a->amount == b->amount && a->at_ms == b->at_ms;
+}
+
 bool limit_same(const struct tk_limit *a, const struct tk_limit *b) {
         return a->meter == b->meter && a->flags == b->flags && a->cap == b->cap &&
                tk_window_spec_eq(a->window, b->window);

@@ -28,7 +28,10 @@ void digest_of(unsigned n, uint8_t out[32]);
 struct tk_entry entry_of(struct tk_id org, struct tk_id subject, unsigned n);
 struct tk_lease lease_of(struct tk_id subject, int64_t bound);
 struct tk_doubt doubt_of(struct tk_id subject, int64_t amount);
+/* 1000 x n of USD, at millisecond n. */
+struct tk_topup topup_of(struct tk_id subject, unsigned n);
 
+bool topup_same(const struct tk_topup *a, const struct tk_topup *b);
 bool limit_same(const struct tk_limit *a, const struct tk_limit *b);
 bool key_same(const struct tk_key *a, const struct tk_key *b);
 bool doubt_same(const struct tk_doubt *a, const struct tk_doubt *b);

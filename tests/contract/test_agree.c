@@ -76,6 +76,15 @@ static struct tk_doubt random_doubt(struct pair *pair) {
         return doubt;
 }
 
+static struct tk_topup random_topup(struct pair *pair) {
+        struct tk_topup topup = topup_of(random_subject(pair), 1 + pick(pair, 40));
+        topup.meter = (enum tk_meter)pick(pair, 3);
+        if (pick(pair, 8) == 0)
+                topup.amount = INT64_MAX - 5000;
+        topup.at_ms = pick(pair, 20);
+        return topup;
+}
+
 static int64_t random_amount(struct pair *pair) {
         return pick(pair, 8) ? (int64_t)pick(pair, 1000) : INT64_MAX - (int64_t)pick(pair, 1000);
 }
@@ -88,13 +97,14 @@ static enum tk_err put_meta(struct tk_store *store, unsigned n) {
 
 /* The same operation with the same data on both; what they answer must be the same. */
 static void one_op(struct pair *pair) {
-        const unsigned what = pick(pair, 13), n = pick(pair, 100);
+        const unsigned what = pick(pair, 14), n = pick(pair, 100);
         const struct tk_key key = random_key(pair);
         const struct tk_lease lease = random_lease(pair);
         const struct tk_id subject = random_subject(pair);
         const struct tk_doubt doubt = random_doubt(pair);
         struct tk_limit limits[4];
         const unsigned limits_nr = random_limits(pair, limits);
+        const struct tk_topup topup = random_topup(pair);
         const int64_t amount = random_amount(pair), hour = (int64_t)pick(pair, 200) - 60;
         struct tk_entry entry = entry_of(pair->org, id_of(1 + n % 3), 1 + pick(pair, 400));
         struct tk_key seen[2] = {{.id = {{0}}}, {.id = {{0}}}};
@@ -126,6 +136,8 @@ static void one_op(struct pair *pair) {
                         err[i] = tk_store_doubt_put(store, &doubt);
                 else if (what == 11)
                         err[i] = tk_store_doubt_drop(store, &doubt);
+                else if (what == 13)
+                        err[i] = tk_store_topup(store, &topup);
                 else if (what == 8)
                         err[i] = tk_store_limits_put(store, subject, limits, limits_nr);
                 else
@@ -234,6 +246,13 @@ static bool add_doubt(const struct tk_doubt *doubt, void *ctx) {
         return true;
 }
 
+static bool add_topup(const struct tk_topup *topup, void *ctx) {
+        struct text *text = ctx;
+        add(text, "topup %s %d %lld %lld\n", topup->id, (int)topup->meter, (long long)topup->amount,
+            (long long)topup->at_ms);
+        return true;
+}
+
 static bool add_change(int64_t seq, struct tk_id key, void *ctx) {
         struct text *text = ctx;
         TK_UNUSED(seq); /* only its order is promised */
@@ -262,6 +281,7 @@ static void add_groups(struct text *text, struct tk_reader *reader, struct tk_id
                 unsigned nr;
                 add(text, "limits %d", (int)tk_reader_limits(reader, id, limits, &nr));
                 add_limits(text, limits, nr);
+                assert_ok(tk_reader_topup_list(reader, id, add_topup, text));
                 for (int64_t from = -75; from < 150; from += 15) {
                         const int64_t ends[] = {from + 7, from + 70, INT64_MAX};
                         for (int i = 0; i < 3; i++) {

@@ -76,6 +76,7 @@ static enum tk_err write_batch(struct tk_store *store, unsigned base) {
                 struct tk_entry entry = entry_of(tk_store_org(store), key.id, base + i);
                 struct tk_lease lease = lease_of(key.id, 5);
                 struct tk_doubt doubt = doubt_of(key.id, 5), gone = doubt_of(tk_store_org(store), 5);
+                const struct tk_topup topup = topup_of(id_of(50000 + base + i), base + i);
                 char name[] = {(char)('a' + i % 26), (char)('a' + i / 26), '\0'};
                 err = tk_store_key_insert(store, &key);
                 if (!err)
@@ -99,6 +100,8 @@ static enum tk_err write_batch(struct tk_store *store, unsigned base) {
                 if (!err)
                         err = tk_store_limits_put(store, id_of(50000 + base + i), key.limits, key.limits_nr);
                 if (!err)
+                        err = tk_store_topup(store, &topup);
+                if (!err)
                         err = tk_store_meta_put(store, name, TK_STR("value"));
         }
         if (!err)
@@ -108,7 +111,7 @@ static enum tk_err write_batch(struct tk_store *store, unsigned base) {
 }
 
 struct seen {
-        unsigned keys, entries, leases, doubts;
+        unsigned keys, entries, leases, doubts, topups;
 };
 
 static bool count_key(const struct tk_key *key, void *ctx) {
@@ -135,6 +138,12 @@ static bool count_doubt(const struct tk_doubt *doubt, void *ctx) {
         return true;
 }
 
+static bool count_topup(const struct tk_topup *topup, void *ctx) {
+        TK_UNUSED(topup);
+        ((struct seen *)ctx)->topups++;
+        return true;
+}
+
 static void check(struct tk_store *store, unsigned batches) {
         const struct tk_id none = {{0}};
         struct tk_reader *reader = reader_must_open(store);
@@ -151,14 +160,18 @@ static void check(struct tk_store *store, unsigned batches) {
         assert_int_equal(seen.entries, batches * SUBJECTS);
         assert_int_equal(seen.leases, batches * SUBJECTS);
         assert_int_equal(seen.doubts, batches * SUBJECTS);
-        assert_int_equal(changes, batches * SUBJECTS * 5);
+        assert_int_equal(changes, batches * SUBJECTS * 6);
         for (unsigned batch = 0; batch < 2; batch++)
                 for (unsigned i = 1; i <= SUBJECTS; i++) {
                         assert_int_equal(usage_of(reader, id_of(batch * 1000 + i), TK_METER_USD),
                                          batch < batches ? 21 : 0);
                         assert_ok(tk_reader_limits(reader, id_of(50000 + batch * 1000 + i), limits,
                                                    &limits_nr));
-                        assert_int_equal(limits_nr, batch < batches ? 2 : 0);
+                        assert_int_equal(limits_nr, batch < batches ? 3 : 0);
+                        seen.topups = 0;
+                        assert_ok(tk_reader_topup_list(reader, id_of(50000 + batch * 1000 + i), count_topup,
+                                                       &seen));
+                        assert_int_equal(seen.topups, batch < batches ? 1 : 0);
                 }
         tk_reader_close(&reader);
 }

@@ -41,6 +41,8 @@ static void fill(const char *url) {
         }
         const struct tk_key limited = key_of(tk_store_org(store), 1);
         assert_ok(tk_store_limits_put(store, limited.org, limited.limits, limited.limits_nr));
+        const struct tk_topup topup = topup_of(limited.org, 1);
+        assert_ok(tk_store_topup(store, &topup));
         assert_ok(tk_store_meta_put(store, "name", TK_STR("value")));
         assert_ok(tk_store_commit(store));
         tk_store_close(&store);
@@ -70,6 +72,12 @@ static bool any_doubt(const struct tk_doubt *doubt, void *ctx) {
         return true;
 }
 
+static bool any_topup(const struct tk_topup *topup, void *ctx) {
+        TK_UNUSED(topup);
+        TK_UNUSED(ctx);
+        return true;
+}
+
 static bool any_change(int64_t seq, struct tk_id key, void *ctx) {
         TK_UNUSED(seq);
         TK_UNUSED(key);
@@ -90,6 +98,7 @@ enum what {
         GROUP_TOTAL,
         LIMITS,
         DOUBTS,
+        TOPUPS,
         CHANGES,
         WHAT_NR
 };
@@ -125,6 +134,8 @@ static enum tk_err read_one(struct tk_store *store, struct tk_reader *reader, en
                 return tk_reader_limits(reader, org, limits, &limits_nr);
         case DOUBTS:
                 return tk_reader_doubt_list(reader, none, any_doubt, NULL);
+        case TOPUPS:
+                return tk_reader_topup_list(reader, org, any_topup, NULL);
         case CHANGES:
                 return tk_reader_changes(reader, 0, any_change, NULL);
         case WHAT_NR:
@@ -169,7 +180,8 @@ static const struct {
         {"UPDATE subject_limit SET window_days = 65536", LIMIT},
         {"UPDATE subject_limit SET window_anchor = 2147483648", LIMIT},
         {"UPDATE subject_limit SET window_kind = 3", LIMIT},
-        {"UPDATE subject_limit SET flags = 4", LIMIT},
+        {"UPDATE subject_limit SET flags = 4", LIMIT}, /* a balance by the day */
+        {"UPDATE subject_limit SET flags = 8", LIMIT},
         {"UPDATE subject_limit SET flags = 1 WHERE ordinal = 0", LIMIT}, /* money */
         {"UPDATE subject_limit SET flags = -1 WHERE subject = (SELECT id FROM org)", ONE(LIMITS)},
         {"WITH RECURSIVE n (i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 20) INSERT INTO "
@@ -194,6 +206,12 @@ static const struct {
         {"UPDATE doubt SET number = 9223372036854775807", ONE(DOUBTS)},
         {"UPDATE doubt SET meter = 5", ONE(DOUBTS)},
         {"UPDATE doubt SET subject = CAST(subject || x'00' AS BLOB)", ONE(DOUBTS)},
+        {"DROP TRIGGER topup_is_final; UPDATE topup SET amount = 0", ONE(TOPUPS)},
+        {"DROP TRIGGER topup_is_final; UPDATE topup SET amount = -1", ONE(TOPUPS)},
+        {"DROP TRIGGER topup_is_final; UPDATE topup SET meter = 4", ONE(TOPUPS)},
+        {"DROP TRIGGER topup_is_final; UPDATE topup SET id = 'a b'", ONE(TOPUPS)},
+        {"DROP TRIGGER topup_is_final; UPDATE topup SET id = hex(zeroblob(33))", ONE(TOPUPS)},
+        {"DROP TRIGGER topup_is_final; UPDATE topup SET at_ms = 9223372036854775807", ONE(TOPUPS)},
         {"UPDATE usage SET usd = -1 WHERE span > 0", ONE(USAGE) | ONE(GROUP)},
         {"UPDATE usage SET usd = -1 WHERE span = 0", ONE(TOTAL) | ONE(GROUP_TOTAL)},
         {"UPDATE change SET subject = x'00'", ONE(CHANGES)},
@@ -305,6 +323,8 @@ static unsigned use_all(const char *url) {
                 faults += tk_store_entry_add(store, &entry) != TK_OK;
                 faults += tk_store_lease_put(store, &lease) != TK_OK;
                 faults += tk_store_doubt_put(store, &doubt) != TK_OK;
+                const struct tk_topup topup = topup_of(tk_store_org(store), 2);
+                faults += tk_store_topup(store, &topup) != TK_OK;
                 faults += tk_store_commit(store) != TK_OK;
         }
         tk_store_close(&store);

@@ -37,6 +37,7 @@ static enum tk_err fill_batch(struct tk_store *store, unsigned batch) {
                 struct tk_entry entry = entry_of(tk_store_org(store), key.id, batch * 1000 + i);
                 struct tk_lease lease = lease_of(key.id, 5);
                 struct tk_doubt doubt = doubt_of(key.id, 5), gone = doubt_of(tk_store_org(store), 5);
+                const struct tk_topup topup = topup_of(key.workspace, batch * 1000 + i);
                 err = tk_store_key_insert(store, &key);
                 if (!err)
                         err = tk_store_mark(store);
@@ -64,6 +65,10 @@ static enum tk_err fill_batch(struct tk_store *store, unsigned batch) {
                 if (!err)
                         err = tk_store_limits_put(store, key.workspace, key.limits, key.limits_nr);
                 if (!err)
+                        err = tk_store_topup(store, &topup);
+                if (!err)
+                        err = tk_store_topup(store, &topup); /* nothing more */
+                if (!err)
                         err = tk_store_key_get(store, key.id, &seen);
         }
         return err;
@@ -81,7 +86,7 @@ static enum tk_err write_batch(struct tk_store *store, unsigned batch) {
 }
 
 struct seen {
-        unsigned keys, entries, leases, doubts;
+        unsigned keys, entries, leases, doubts, topups;
         enum tk_err err;
 };
 
@@ -109,6 +114,12 @@ static bool count_doubt(const struct tk_doubt *doubt, void *ctx) {
         return true;
 }
 
+static bool count_topup(const struct tk_topup *topup, void *ctx) {
+        TK_UNUSED(topup);
+        ((struct seen *)ctx)->topups++;
+        return true;
+}
+
 /* Whether a batch is there; it must be so in every table alike. */
 static bool has_batch(struct tk_store *store, struct tk_reader *reader, unsigned batch) {
         unsigned there = 0;
@@ -127,7 +138,9 @@ static bool has_batch(struct tk_store *store, struct tk_reader *reader, unsigned
                                                     INT64_MIN, INT64_MAX, &sum));
                 assert_int_equal(sum, err ? 0 : 7);
                 assert_ok(tk_reader_limits(reader, want.workspace, limits, &limits_nr));
-                assert_int_equal(limits_nr, err ? 0 : want.limits_nr);
+                assert_int_equal(limits_nr, err ? 0 : want.limits_nr + 1); /* and the balance */
+                assert_ok(tk_reader_topup_list(reader, want.workspace, count_topup, &seen));
+                assert_int_equal(seen.topups, err ? 0 : 1);
                 assert_ok(tk_reader_entry_list(reader, tk_store_org(store), want.id, 5, count_entry, &seen));
                 assert_int_equal(seen.entries, err ? 0 : 1);
                 assert_ok(tk_reader_doubt_list(reader, want.id, count_doubt, &seen));
@@ -157,7 +170,7 @@ static void check_batches(struct tk_store *store, unsigned mask) {
         assert_int_equal(seen.leases, batches * SUBJECTS);
         assert_int_equal(seen.doubts, batches * SUBJECTS);
         assert_ok(tk_reader_change_last(reader, &changes));
-        assert_true(changes >= 5 * batches * SUBJECTS);
+        assert_true(changes >= 6 * batches * SUBJECTS);
         tk_reader_close(&reader);
 }
 
@@ -404,6 +417,8 @@ static enum tk_err read_all(struct tk_store *store, struct tk_reader *reader, st
                                                 100, &number);
         if (!err)
                 err = tk_reader_limits(reader, id_of(100003), limits, &limits_nr);
+        if (!err)
+                err = tk_reader_topup_list(reader, id_of(100003), count_topup, seen);
         return err ? err : tk_reader_change_last(reader, &number);
 }
 
@@ -425,6 +440,7 @@ static bool run_read(const struct sort *sort, unsigned n) {
         assert_int_equal(seen.entries, SUBJECTS);
         assert_int_equal(seen.leases, SUBJECTS);
         assert_int_equal(seen.doubts, SUBJECTS + 1);
+        assert_int_equal(seen.topups, 1);
         tk_reader_close(&reader);
         tk_store_close(&store);
         place_remove(&place);

@@ -66,6 +66,23 @@ CREATE TABLE subject_limit (
         PRIMARY KEY (subject, ordinal)
 ) STRICT, WITHOUT ROWID;
 
+-- What was paid in advance: appended to, never changed. The id is the payer's, so that a payment which is
+-- reported twice counts once. The cap of a balance is the sum of its rows, kept beside them in subject_limit.
+CREATE TABLE topup (
+        id TEXT NOT NULL PRIMARY KEY,
+        subject BLOB NOT NULL CHECK (length(subject) = 16),
+        meter INTEGER NOT NULL,
+        amount INTEGER NOT NULL CHECK (amount > 0),
+        at_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX topup_by_subject ON topup (subject, at_ms, id);
+
+CREATE TRIGGER topup_is_final BEFORE UPDATE ON topup
+BEGIN
+        SELECT RAISE(ABORT, 'a top-up is never changed');
+END;
+
 -- What a subject used, at three spans: 0 the total (number 0), 1 the days, 2 the hours, both numbered from
 -- 1970. All meters of a span lie in one row, since a post adds to most of them at once.
 CREATE TABLE usage (

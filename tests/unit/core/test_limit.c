@@ -201,7 +201,7 @@ static void a_cap_is_a_cap(void **state) {
         }
 }
 
-static void only_rates_slide(void **state) {
+static void which_flags_go_together(void **state) {
         static const struct {
                 enum tk_meter meter;
                 enum tk_window_kind window;
@@ -215,7 +215,12 @@ static void only_rates_slide(void **state) {
                 {TK_METER_REQUESTS, TK_WINDOW_FLIGHT, 0, true},
                 {TK_METER_USD, TK_WINDOW_DAY, TK_LIMIT_SLIDING, false},
                 {TK_METER_USD, TK_WINDOW_DAY, TK_LIMIT_OBSERVE, true},
-                {TK_METER_USD, TK_WINDOW_DAY, 4, false},
+                {TK_METER_USD, TK_WINDOW_DAY, TK_LIMIT_BALANCE, false},
+                {TK_METER_USD, TK_WINDOW_LIFETIME, TK_LIMIT_BALANCE, true},
+                {TK_METER_DIEM, TK_WINDOW_LIFETIME, TK_LIMIT_BALANCE, true},
+                {TK_METER_REQUESTS, TK_WINDOW_LIFETIME, TK_LIMIT_BALANCE, false},
+                {TK_METER_USD, TK_WINDOW_LIFETIME, TK_LIMIT_BALANCE | TK_LIMIT_OBSERVE, false},
+                {TK_METER_USD, TK_WINDOW_LIFETIME, 8, false},
         };
         (void)state;
         for (size_t i = 0; i < COUNT(rows); i++) {
@@ -296,7 +301,7 @@ static void sliding_asserts(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                TEST(only_rates_slide),         TEST(a_rate_slides_from_one_window_into_the_next),
+                TEST(which_flags_go_together),  TEST(a_rate_slides_from_one_window_into_the_next),
                 TEST(sliding_asserts),          TEST(caps_are_read_exactly),
                 TEST(caps_are_written_exactly), TEST(text_and_back_is_the_same),
                 TEST(limits_that_are_sound),    TEST(what_is_left),
