@@ -153,11 +153,26 @@ static struct tk_count count_at(const struct tk_counter *counter, const struct t
         return count;
 }
 
+/*
+ * A call is charged in one currency, so limits on the others are not asked; one that costs nothing asks them
+ * all, because it may not begin where nothing is left.
+ */
+static bool asks(const struct tk_want *want, enum tk_meter meter) {
+        if (want->most.of[meter] > 0)
+                return true;
+        if (want->extends)
+                return false;
+        for (int m = 0; tk_meter_is_money(meter) && m < TK_METER_NR; m++)
+                if (tk_meter_is_money((enum tk_meter)m) && want->most.of[m] > 0)
+                        return false;
+        return true;
+}
+
 /* Narrows what is given by what is left on this counter; false: not even the least fits. */
 static bool narrow(struct tk_want *want, const struct tk_counter *counter, const struct tk_slot *slot) {
         enum tk_meter meter = counter->limit.meter;
         struct tk_count count = count_at(counter, slot, want->at_ms);
-        if (want->extends && want->most.of[meter] == 0)
+        if (!asks(want, meter))
                 return true;
         bool fits = tk_limit_admits(counter->limit.cap, &count, want->least.of[meter]);
         if (counter->limit.flags & TK_LIMIT_OBSERVE) {

@@ -9,8 +9,9 @@ struct limits_job {
         struct tk_job job;
         struct tk_service *service;
         struct tk_id subject;
-        struct tk_limit limits[TK_KEY_LIMITS_MAX];
+        struct tk_limit limits[TK_KEY_LIMITS_MAX]; /* of a put */
         unsigned limits_nr;
+        struct tk_topup topup; /* of a top-up */
         tk_limits_done_f *done;
         void *ctx;
 };
@@ -18,6 +19,10 @@ struct limits_job {
 static enum tk_err limits_apply(struct tk_job *job, struct tk_store *store) {
         const struct limits_job *l = (struct limits_job *)job;
         return tk_store_limits_put(store, l->subject, l->limits, l->limits_nr);
+}
+
+static enum tk_err topup_apply(struct tk_job *job, struct tk_store *store) {
+        return tk_store_topup(store, &((const struct limits_job *)job)->topup);
 }
 
 static void limits_settled(struct tk_job *job) {
@@ -32,22 +37,40 @@ static void limits_done(struct tk_job *job) {
         free(l);
 }
 
-void tk_limits_put(struct tk_worker *worker, struct tk_id subject, const struct tk_limit *limits,
-                   unsigned limits_nr, tk_limits_done_f *done, void *ctx) {
+/* NULL after telling done that memory ran out. */
+static struct limits_job *job_new(struct tk_worker *worker, struct tk_id subject, tk_job_apply_f *apply,
+                                  tk_limits_done_f *done, void *ctx) {
         struct limits_job *l = calloc(1, sizeof *l);
-        MUST(limits_nr <= TK_KEY_LIMITS_MAX);
         if (!l) {
                 done(ctx, TK_E_NO_MEMORY);
-                return;
+                return NULL;
         }
         l->job = (struct tk_job){
-                .apply = limits_apply, .settled = limits_settled, .done = limits_done, .worker = worker};
+                .apply = apply, .settled = limits_settled, .done = limits_done, .worker = worker};
         l->service = worker->service;
         l->subject = subject;
+        l->done = done;
+        l->ctx = ctx;
+        return l;
+}
+
+void tk_limits_put(struct tk_worker *worker, struct tk_id subject, const struct tk_limit *limits,
+                   unsigned limits_nr, tk_limits_done_f *done, void *ctx) {
+        MUST(limits_nr <= TK_KEY_LIMITS_MAX);
+        struct limits_job *l = job_new(worker, subject, limits_apply, done, ctx);
+        if (!l)
+                return;
         for (unsigned i = 0; i < limits_nr; i++)
                 l->limits[i] = limits[i];
         l->limits_nr = limits_nr;
-        l->done = done;
-        l->ctx = ctx;
+        tk_writer_push(worker->service->writer, &l->job);
+}
+
+void tk_limits_topup(struct tk_worker *worker, const struct tk_topup *topup, tk_limits_done_f *done,
+                     void *ctx) {
+        struct limits_job *l = job_new(worker, topup->subject, topup_apply, done, ctx);
+        if (!l)
+                return;
+        l->topup = *topup;
         tk_writer_push(worker->service->writer, &l->job);
 }

@@ -12,11 +12,15 @@
 typedef void tk_limits_done_f(void *ctx, enum tk_err err);
 
 /*
- * Replaces all limits of the subject. They act on this node before done is called: what is spent and held
- * already counts against them. limits_nr up to TK_KEY_LIMITS_MAX, each tk_limit_ok(), no two of one meter and
- * window (MUST).
+ * Replaces all limits of the subject but its balances. They act on this node before done is called: what is
+ * spent and held already counts against them. limits_nr up to TK_KEY_LIMITS_MAX (MUST). RANGE: one is not
+ * tk_limit_ok() or a balance, or two are of one meter and window. CONFLICT, TOO_BIG: as
+ * tk_store_limits_put().
  */
 void tk_limits_put(struct tk_worker *worker, struct tk_id subject, const struct tk_limit *limits,
                    unsigned limits_nr, tk_limits_done_f *done, void *ctx);
+/* Raises a balance by what was paid, which acts on this node before done is called. As tk_store_topup(). */
+void tk_limits_topup(struct tk_worker *worker, const struct tk_topup *topup, tk_limits_done_f *done,
+                     void *ctx);
 
 #endif

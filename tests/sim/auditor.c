@@ -137,9 +137,16 @@ struct judgement {
         unsigned rates_nr;      /* limits that slide */
 };
 
-/* A meter of which an extension wants nothing more is not asked. */
+/*
+ * A meter of which an extension wants nothing more is not asked, and no currency of a hold that is charged in
+ * another one.
+ */
 static bool is_asked(const struct truth_ticket *ticket, enum tk_meter meter) {
-        return ticket->stage == TRUTH_ASKED || ticket->most.of[meter] > 0;
+        bool elsewhere = false;
+        for (int m = 0; m < TK_METER_NR; m++)
+                elsewhere = elsewhere || (tk_meter_is_money((enum tk_meter)m) && ticket->most.of[m] > 0);
+        return ticket->most.of[meter] > 0 ||
+               (ticket->stage == TRUTH_ASKED && !(elsewhere && tk_meter_is_money(meter)));
 }
 
 /* slides: a bit for each limit that may, in order. */

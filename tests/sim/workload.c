@@ -549,15 +549,21 @@ static void spend_rest(struct load *load, struct truth_subject *key) {
         struct world *world = &load->world;
         struct truth_set *idle = &world->truth.idle;
         struct tk_amounts rest = {{0}};
-        bool limited = false, any = true;
+        bool limited = false, any = true, spent = false, money = false;
         for (int m = 0; m < TK_METER_NR; m++) {
                 int64_t left = truth_left_of(key, (enum tk_meter)m, clock_s(world), world->now_ms);
                 if (left == INT64_MAX)
                         continue;
                 limited = true;
-                any = any && left > 0;
                 rest.of[m] = left;
+                if (!tk_meter_is_money((enum tk_meter)m))
+                        any = any && left > 0;
+                else if (left > 0)
+                        money = true;
+                else
+                        spent = true;
         }
+        any = any && (money || !spent); /* a currency of which nothing is wanted refuses only what is free */
         trace("spend the rest: key %lld, usd %lld", key->index, rest.of[TK_METER_USD], 0, 0);
         world_hold(world, key, &rest, &rest);
         world_settle(world);

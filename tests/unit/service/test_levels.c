@@ -188,6 +188,117 @@ static void a_long_rate_survives_a_restart(void **state) {
         tk_snapshot_release(&key);
 }
 
+/* What a refusal promises is true: at turns_s the call passes, a second before it does not. */
+static void a_refused_rate_says_when_it_has_room(void **state) {
+        static const struct {
+                int64_t filled_s, asked_s, turns_s;
+        } rows[] = {
+                {0, 30, 66},    /* a tenth of the next minute: then nine of ten count */
+                {50, 59, 66},   /* the same: when in its minute it was used does not matter */
+                {600, 661, 666} /* in the minute after already */
+        };
+        struct bed *bed = *state;
+        struct tk_snapshot *key = bed_key(bed, TK_METER_USD, TK_WINDOW_DAY, 1000, NULL);
+        struct tk_ticket *t;
+        limit(bed, tk_store_org(bed->store), TK_METER_REQUESTS, TK_WINDOW_MINUTE, TK_LIMIT_SLIDING, 10);
+        for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
+                const int64_t base = (int64_t)r * 6000;
+                for (int i = 0; i < 10; i++)
+                        call(bed, key, AT(base + rows[r].filled_s, i));
+                assert_int_equal(hold_at(bed, key, 1, AT(base + rows[r].asked_s, 0), &t), TK_HOLD_NO_RATE);
+                assert_int_equal(tk_ticket_refusal(t)->turns_s, AT(base + rows[r].turns_s, 0) / 1000);
+                assert_int_equal(tk_ticket_refusal(t)->least, 1);
+                assert_true(tk_ticket_refusal(t)->flags & TK_LIMIT_SLIDING);
+                tk_ledger_void(&t);
+                assert_refused(bed, key, 1, AT(base + rows[r].turns_s - 1, 0), TK_HOLD_NO_RATE,
+                               TK_SUBJECT_ORG);
+                call(bed, key, AT(base + rows[r].turns_s, 0));
+        }
+        tk_snapshot_release(&key);
+}
+
+/* ---- balances and currencies ---- */
+
+static enum tk_err topup(struct bed *bed, enum tk_meter meter, int64_t amount, const char *id) {
+        struct tk_topup one = {
+                .subject = tk_store_org(bed->store), .meter = meter, .amount = amount, .at_ms = 5};
+        struct put put = {.done = false};
+        tk_str_copy(tk_str_of(id), one.id, sizeof one.id);
+        tk_limits_topup(bed->worker, &one, on_put, &put);
+        bed_until(bed, &put.done);
+        return put.err;
+}
+
+static void a_top_up_acts_at_once_and_once(void **state) {
+        struct bed *bed = *state;
+        struct tk_ticket *t;
+        struct tk_snapshot *key = bed_key(bed, TK_METER_USD, TK_WINDOW_DAY, 1000, NULL);
+        assert_ok(topup(bed, TK_METER_USD, 100, "one"));
+        assert_int_equal(hold_at(bed, key, 90, AT(0, 0), &t), TK_HOLD_TAKEN);
+        bed_post(&t, 90, AT(0, 0));
+        assert_refused(bed, key, 11, AT(0, 0), TK_HOLD_NO_CAP, TK_SUBJECT_ORG);
+        assert_ok(topup(bed, TK_METER_USD, 100, "one")); /* told twice */
+        assert_refused(bed, key, 11, AT(0, 0), TK_HOLD_NO_CAP, TK_SUBJECT_ORG);
+        assert_int_equal(topup(bed, TK_METER_USD, 101, "one"), TK_E_CONFLICT);
+        assert_int_equal(hold_at(bed, key, 11, AT(0, 0), &t), TK_HOLD_NO_CAP);
+        assert_true(tk_ticket_refusal(t)->flags & TK_LIMIT_BALANCE);
+        assert_int_equal(tk_ticket_refusal(t)->turns_s, INT64_MAX);
+        tk_ledger_void(&t);
+        assert_ok(topup(bed, TK_METER_USD, 50, "two"));
+        assert_int_equal(hold_at(bed, key, 60, AT(1, 0), &t), TK_HOLD_TAKEN);
+        assert_int_equal(tk_ticket_left(t)->of[TK_METER_USD], 0);
+        assert_refused(bed, key, 1, AT(TK_DAY_S, 0), TK_HOLD_NO_CAP, TK_SUBJECT_ORG); /* no day brings more */
+        bed_post(&t, 60, AT(1, 0));
+        tk_snapshot_release(&key);
+}
+
+static void a_balance_holds_over_a_restart(void **state) {
+        struct bed *bed = *state;
+        struct tk_key_text secret;
+        struct tk_ticket *t;
+        struct tk_snapshot *key = bed_key_secret(bed, TK_METER_USD, TK_WINDOW_DAY, 1000, NULL, &secret);
+        assert_ok(topup(bed, TK_METER_USD, 100, "one"));
+        assert_int_equal(hold_at(bed, key, 70, AT(0, 0), &t), TK_HOLD_TAKEN);
+        bed_post(&t, 70, AT(0, 0));
+        tk_snapshot_release(&key);
+        bed_stop(bed);
+        bed_start(bed);
+        assert_ok(tk_keys_identify(bed->worker, (struct tk_str){secret.at, secret.len}, &key));
+        assert_refused(bed, key, 31, AT(0, 0), TK_HOLD_NO_CAP, TK_SUBJECT_ORG);
+        assert_int_equal(hold_at(bed, key, 30, AT(0, 0), &t), TK_HOLD_TAKEN);
+        tk_ledger_void(&t);
+        tk_snapshot_release(&key);
+}
+
+static enum tk_hold_answer hold_in(struct bed *bed, const struct tk_snapshot *key, enum tk_meter currency,
+                                   int64_t amount, struct tk_ticket **out) {
+        struct tk_amounts amounts = {{0}};
+        static uint8_t id;
+        amounts.of[currency] = amount;
+        enum tk_hold_answer answer = tk_ledger_hold(bed->worker, key, (struct tk_id){{0xCC, ++id}}, &amounts,
+                                                    &amounts, AT(0, 0), NULL, NULL, out);
+        assert_int_not_equal(answer, TK_HOLD_UNTRIED);
+        return answer;
+}
+
+/* Nothing is left of one currency: that refuses what is charged in it, not what is charged in the other. */
+static void a_call_is_asked_for_its_own_currency(void **state) {
+        struct bed *bed = *state;
+        struct tk_ticket *t;
+        struct tk_snapshot *key = bed_key(bed, TK_METER_USD, TK_WINDOW_DAY, 0, NULL);
+        limit(bed, tk_store_org(bed->store), TK_METER_DIEM, TK_WINDOW_MINUTE, 0, 10);
+        assert_refused(bed, key, 1, AT(0, 0), TK_HOLD_NO_CAP, TK_SUBJECT_KEY); /* and all is loaded */
+        assert_int_equal(hold_in(bed, key, TK_METER_DIEM, 10, &t), TK_HOLD_TAKEN);
+        tk_ledger_void(&t);
+        assert_int_equal(hold_in(bed, key, TK_METER_DIEM, 11, &t), TK_HOLD_NO_CAP);
+        assert_int_equal(tk_ticket_refusal(t)->meter, TK_METER_DIEM);
+        tk_ledger_void(&t);
+        assert_int_equal(hold_in(bed, key, TK_METER_REQUESTS, 1, &t), TK_HOLD_NO_CAP); /* free asks all */
+        assert_int_equal(tk_ticket_refusal(t)->meter, TK_METER_USD);
+        tk_ledger_void(&t);
+        tk_snapshot_release(&key);
+}
+
 /* ---- in flight ---- */
 
 static void a_slot_in_flight_comes_back(void **state) {
@@ -233,6 +344,10 @@ int main(void) {
                 BED_TEST(a_limit_of_the_organisation_holds_over_a_restart),
                 BED_TEST(a_rate_slides),
                 BED_TEST(refused_calls_use_no_rate),
+                BED_TEST(a_refused_rate_says_when_it_has_room),
+                BED_TEST(a_top_up_acts_at_once_and_once),
+                BED_TEST(a_balance_holds_over_a_restart),
+                BED_TEST(a_call_is_asked_for_its_own_currency),
                 BED_TEST(a_long_rate_survives_a_restart),
                 BED_TEST(a_slot_in_flight_comes_back),
                 BED_TEST(what_observes_refuses_nothing_and_is_recorded),
