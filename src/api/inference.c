@@ -97,7 +97,7 @@ static void in_band(void *ctx, enum tk_relay_failure what, const struct tk_refus
         struct tk_buf detail = TK_BUF_OVER(text);
         TK_UNUSED(ctx);
         if (what == TK_RELAY_CUT) {
-                problem.id = tk_problem_of_meter(refusal->meter);
+                problem.id = tk_problem_of_refusal(TK_HOLD_NO_CAP, refusal);
                 tk_buf_text(&detail, "The answer was cut here. ");
                 tk_refusal_say(refusal, &detail);
                 problem.detail = tk_buf_ok(&detail) ? detail.at : "The answer was cut here.";

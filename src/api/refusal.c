@@ -6,7 +6,8 @@
 enum tk_problem_id tk_problem_of_refusal(enum tk_hold_answer answer, const struct tk_refusal *refusal) {
         switch (answer) {
         case TK_HOLD_NO_CAP:
-                return tk_problem_of_meter(refusal->meter);
+                return refusal->flags & TK_LIMIT_BALANCE ? TK_PROBLEM_BALANCE
+                                                         : tk_problem_of_meter(refusal->meter);
         case TK_HOLD_NO_RATE:
                 return TK_PROBLEM_RATE;
         default:
@@ -39,7 +40,9 @@ static bool is_hopeless(const struct tk_refusal *refusal) {
 
 static void say_turn(const struct tk_refusal *refusal, struct tk_buf *out) {
         char at[TK_TIME_TEXT_LEN + 1];
-        if (is_hopeless(refusal)) {
+        if (refusal->flags & TK_LIMIT_BALANCE) {
+                tk_buf_text(out, "a top-up makes room");
+        } else if (is_hopeless(refusal)) {
                 tk_buf_text(out, "that is more than it ever allows");
         } else if (refusal->window.kind == TK_WINDOW_FLIGHT) {
                 tk_buf_text(out, "there is room when a running call ends");
@@ -61,10 +64,14 @@ void tk_refusal_say(const struct tk_refusal *refusal, struct tk_buf *out) {
         struct tk_count count = {refusal->posted, refusal->held};
         if (tk_id_none(refusal->subject))
                 return;
-        tk_buf_printf(out, "The limit of %s is ", whose[refusal->subject_kind]);
+        bool balance = refusal->flags & TK_LIMIT_BALANCE;
+        tk_buf_printf(out, "The %s of %s is ", balance ? "balance" : "limit", whose[refusal->subject_kind]);
         say_amount(refusal, refusal->cap, out);
         tk_buf_printf(out, " %s ", tk_meter_name(refusal->meter));
-        say_window(refusal, out);
+        if (balance)
+                tk_buf_text(out, "in all");
+        else
+                say_window(refusal, out);
         tk_buf_text(out, ": ");
         say_amount(refusal, (uint64_t)refusal->posted, out);
         tk_buf_text(out, " used, ");

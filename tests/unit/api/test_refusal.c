@@ -92,6 +92,19 @@ static const struct {
          "least "
          "101; that is more than it ever allows.",
          0},
+        {"a balance is paid, not waited for",
+         {.subject_kind = TK_SUBJECT_ORG,
+          .meter = TK_METER_DIEM,
+          .window = {.kind = TK_WINDOW_LIFETIME},
+          .flags = TK_LIMIT_BALANCE,
+          .cap = 10000000000,
+          .posted = 9900000000,
+          .least = 200000000,
+          .turns_s = INT64_MAX},
+         NOON_S * 1000,
+         "The balance of the organisation is 10 diem in all: 9.9 used, 0 held, 0.1 left; this call needs at "
+         "least 0.2; a top-up makes room.",
+         0},
         {"a cap of nothing",
          {.meter = TK_METER_REQUESTS, .window = {.kind = TK_WINDOW_DAY}, .least = 0, .turns_s = NOON_S + 60},
          NOON_S * 1000,
@@ -127,8 +140,10 @@ static void no_limit_no_sentence(void **state) {
 
 static void which_problem_it_is(void **state) {
         struct tk_refusal usd = {.meter = TK_METER_USD}, tokens = {.meter = TK_METER_TOKENS};
+        struct tk_refusal balance = {.meter = TK_METER_USD, .flags = TK_LIMIT_BALANCE};
         TK_UNUSED(state);
         assert_int_equal(tk_problem_of_refusal(TK_HOLD_NO_CAP, &usd), TK_PROBLEM_USD_CAP);
+        assert_int_equal(tk_problem_of_refusal(TK_HOLD_NO_CAP, &balance), TK_PROBLEM_BALANCE);
         assert_int_equal(tk_problem_of_refusal(TK_HOLD_NO_RATE, &tokens), TK_PROBLEM_RATE);
         assert_int_equal(tk_problem_of_refusal(TK_HOLD_NO_STORE, &usd), TK_PROBLEM_STORE);
 }
