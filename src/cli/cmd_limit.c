@@ -110,6 +110,7 @@ static void show_json(struct tk_jw *w, const struct view *view) {
         tk_amount_json(w, "cap", view->limit->meter, view->cap);
         put_flag(w, "sliding", view->limit->flags, TK_LIMIT_SLIDING);
         put_flag(w, "observe", view->limit->flags, TK_LIMIT_OBSERVE);
+        put_flag(w, "balance", view->limit->flags, TK_LIMIT_BALANCE);
         tk_amount_json(w, "used", view->limit->meter, view->used);
         tk_amount_json(w, "left", view->limit->meter, view->left);
         put_text(w, "turns_at", view->turns);
@@ -125,7 +126,12 @@ static void show_heading(struct tk_table *table) {
 }
 
 static void show_row(struct tk_table *table, const struct view *view) {
-        static const char *const notes[] = {NULL, "sliding", "observe", "sliding, observe"};
+        static const char *const notes[TK_LIMIT_FLAGS + 1] = {
+                [TK_LIMIT_SLIDING] = "sliding",
+                [TK_LIMIT_OBSERVE] = "observe",
+                [TK_LIMIT_SLIDING | TK_LIMIT_OBSERVE] = "sliding, observe",
+                [TK_LIMIT_BALANCE] = "balance",
+        };
         tk_table_cell(table, view->subject->name);
         tk_table_cell(table, tk_meter_name(view->limit->meter));
         tk_table_cell(table, view->window);
@@ -231,22 +237,31 @@ int tk_cmd_limit_list(const struct tk_cmd_line *line) {
 
 /* ---- set, drop ---- */
 
+struct change {
+        struct tk_limit limit;
+        bool none, balance; /* why it cannot be: the CONFLICT */
+};
+
 static enum tk_err set_one(struct tk_limits *limits, void *ctx) {
-        const struct tk_limit *limit = ctx;
-        unsigned i = tk_limits_find(limits, limit->meter, limit->window);
+        struct change *change = ctx;
+        unsigned i = tk_limits_find(limits, change->limit.meter, change->limit.window);
+        change->balance = i < limits->nr && limits->at[i].flags & TK_LIMIT_BALANCE;
+        if (change->balance)
+                return TK_E_CONFLICT;
         if (i == TK_KEY_LIMITS_MAX)
                 return TK_E_TOO_BIG;
         if (i == limits->nr)
                 limits->nr++;
-        limits->at[i] = *limit;
+        limits->at[i] = change->limit;
         return TK_OK;
 }
 
-/* CONFLICT: there is none, so that it is not mistaken for a key that is not there. */
 static enum tk_err drop_one(struct tk_limits *limits, void *ctx) {
-        const struct tk_limit *limit = ctx;
-        unsigned i = tk_limits_find(limits, limit->meter, limit->window);
-        if (i == limits->nr)
+        struct change *change = ctx;
+        unsigned i = tk_limits_find(limits, change->limit.meter, change->limit.window);
+        change->none = i == limits->nr;
+        change->balance = !change->none && limits->at[i].flags & TK_LIMIT_BALANCE;
+        if (change->none || change->balance)
                 return TK_E_CONFLICT;
         limits->nr--;
         memmove(&limits->at[i], &limits->at[i + 1], (limits->nr - i) * sizeof limits->at[0]);
@@ -281,20 +296,30 @@ static int print_dropped(const struct tk_cmd_line *line, const struct tk_subject
         return TK_EXIT_OK;
 }
 
-static int change(const struct tk_cmd_line *line, struct tk_local *local, struct tk_limit *limit, bool set) {
-        struct tk_subject subject;
+static int fail_conflict(const struct tk_subject *subject, const struct change *change) {
         char window[TK_WINDOW_TEXT];
+        if (change->balance)
+                return tk_fail(
+                        "%s has a prepaid balance of %s there, which only 'tollkey balance topup' changes",
+                        subject->name, tk_meter_name(change->limit.meter));
+        return tk_fail(
+                "%s has no limit on %s with the window '%s'; 'tollkey limit list' shows those that it has",
+                subject->name, tk_meter_name(change->limit.meter),
+                tk_window_text(change->limit.window, window));
+}
+
+static int change_limit(const struct tk_cmd_line *line, struct tk_local *local, const struct tk_limit *limit,
+                        bool set) {
+        struct change change = {.limit = *limit};
+        struct tk_subject subject;
         if (!tk_subject_parse(local, line->hole, &subject))
                 return TK_EXIT_USAGE;
-        enum tk_err err = tk_subject_limits_edit(local, &subject, set ? set_one : drop_one, limit);
+        enum tk_err err = tk_subject_limits_edit(local, &subject, set ? set_one : drop_one, &change);
         if (err == TK_E_TOO_BIG)
                 return tk_fail("%s has %d limits, the most there can be; drop one first", subject.name,
                                TK_KEY_LIMITS_MAX);
-        if (err == TK_E_CONFLICT && !set)
-                return tk_fail("%s has no limit on %s with the window '%s'; 'tollkey limit list' shows those "
-                               "that it has",
-                               subject.name, tk_meter_name(limit->meter),
-                               tk_window_text(limit->window, window));
+        if (change.none || change.balance)
+                return fail_conflict(&subject, &change);
         if (err != TK_OK)
                 return fail_at(local, err, &subject);
         return set ? print_set(line, local, &subject, limit) : print_dropped(line, &subject, limit);
@@ -307,7 +332,7 @@ static int open_and_change(const struct tk_cmd_line *line, bool set) {
         if (!read_limit(line, &limit))
                 return TK_EXIT_USAGE;
         if (tk_local_open(line, false, &local))
-                code = change(line, &local, &limit, set);
+                code = change_limit(line, &local, &limit, set);
         tk_local_close(&local);
         return code;
 }

@@ -59,10 +59,10 @@ enum fit { FIT_NO, FIT_BEGIN, FIT_WHOLE };
  * same counts the words that agree.
  */
 static enum fit fit(const struct tk_cmd *cmd, char *const *words, int words_nr, int *same,
-                    const char **hole) {
+                    const char *holes[TK_HOLES_MAX]) {
         struct tk_str rest = tk_str_of(cmd->sentence), part;
-        int i = 0;
-        *hole = NULL;
+        int i = 0, holes_nr = 0;
+        memset(holes, 0, TK_HOLES_MAX * sizeof *holes);
         *same = 0;
         while (next_word(&rest, &part)) {
                 if (tk_str_is(part, "..."))
@@ -73,8 +73,9 @@ static enum fit fit(const struct tk_cmd *cmd, char *const *words, int words_nr, 
                                 continue;
                         return i > 0 ? FIT_BEGIN : FIT_NO;
                 }
+                MUST(IMPLIES(open, holes_nr < TK_HOLES_MAX));
                 if (open)
-                        *hole = words[i];
+                        holes[holes_nr++] = words[i];
                 else if (!tk_str_is(part, words[i]))
                         return *same > 0 ? FIT_BEGIN : FIT_NO;
                 ++*same;
@@ -83,10 +84,10 @@ static enum fit fit(const struct tk_cmd *cmd, char *const *words, int words_nr, 
         return i == words_nr ? FIT_WHOLE : FIT_BEGIN;
 }
 
-static const struct tk_cmd *find(char *const *words, int words_nr, const char **hole) {
+static const struct tk_cmd *find(char *const *words, int words_nr, const char *holes[TK_HOLES_MAX]) {
         int same;
         for (size_t i = 0; i < COMMANDS_NR; i++)
-                if (fit(&commands[i], words, words_nr, &same, hole) == FIT_WHOLE)
+                if (fit(&commands[i], words, words_nr, &same, holes) == FIT_WHOLE)
                         return &commands[i];
         return NULL;
 }
@@ -94,16 +95,16 @@ static const struct tk_cmd *find(char *const *words, int words_nr, const char **
 static int refuse_words(char *const *words, int words_nr) {
         char memory[512], said[128];
         struct tk_buf known = TK_BUF_OVER(memory);
-        const char *hole;
+        const char *holes[TK_HOLES_MAX];
         int most = 0, same;
         for (size_t i = 0; i < COMMANDS_NR; i++)
-                if (fit(&commands[i], words, words_nr, &same, &hole) == FIT_BEGIN && same > most)
+                if (fit(&commands[i], words, words_nr, &same, holes) == FIT_BEGIN && same > most)
                         most = same;
         if (most == 0)
                 return tk_misuse("there is no command '%s'; 'tollkey help' lists them",
                                  tk_printable(words[0], said, sizeof said));
         for (size_t i = 0; i < COMMANDS_NR; i++)
-                if (fit(&commands[i], words, words_nr, &same, &hole) == FIT_BEGIN && same == most)
+                if (fit(&commands[i], words, words_nr, &same, holes) == FIT_BEGIN && same == most)
                         tk_buf_printf(&known, "\n  tollkey %s", commands[i].sentence);
         MUST(tk_buf_ok(&known));
         if (most < words_nr)
@@ -172,21 +173,21 @@ static void print_all(void) {
 }
 
 static int help_about(char *const *words, int words_nr) {
-        const char *hole;
+        const char *holes[TK_HOLES_MAX];
         const struct tk_cmd *cmd;
         int same, shown = 0;
         if (words_nr == 0) {
                 print_all();
                 return TK_EXIT_OK;
         }
-        cmd = find(words, words_nr, &hole);
+        cmd = find(words, words_nr, holes);
         if (cmd) {
                 print_command(cmd);
                 return TK_EXIT_OK;
         }
         /* "help key show" leaves the hole open, and "help key" names several. */
         for (size_t i = 0; i < COMMANDS_NR; i++) {
-                if (fit(&commands[i], words, words_nr, &same, &hole) != FIT_BEGIN || same < words_nr)
+                if (fit(&commands[i], words, words_nr, &same, holes) != FIT_BEGIN || same < words_nr)
                         continue;
                 printf("%s", shown++ ? "\n" : "");
                 print_command(&commands[i]);
@@ -274,6 +275,7 @@ static bool takes_rest(int argc, char **argv, struct tk_cmd_line *line) {
 }
 
 bool tk_cmd_parse(int argc, char **argv, struct tk_cmd_line *line, int *code) {
+        const char *holes[TK_HOLES_MAX];
         char *words[WORDS_MAX];
         int words_nr = 0;
         bool no_more_options = false;
@@ -304,11 +306,13 @@ bool tk_cmd_parse(int argc, char **argv, struct tk_cmd_line *line, int *code) {
                 tk_misuse("a command is missing; 'tollkey help' lists them");
                 return false;
         }
-        line->cmd = find(words, words_nr, &line->hole);
+        line->cmd = find(words, words_nr, holes);
         if (!line->cmd) {
                 *code = refuse_words(words, words_nr);
                 return false;
         }
+        line->hole = holes[0];
+        memcpy(line->more, holes + 1, sizeof line->more);
         if (words_nr > 1 && strstr(line->cmd->sentence, "...")) {
                 tk_misuse("'%s' has to be the first word", words[0]);
                 return false;

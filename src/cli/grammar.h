@@ -17,6 +17,8 @@ enum tk_opt {
 
 enum tk_exit { TK_EXIT_OK = 0, TK_EXIT_FAILED = 1, TK_EXIT_USAGE = 2 };
 
+#define TK_HOLES_MAX 3
+
 struct tk_cmd_line;
 typedef int tk_cmd_f(const struct tk_cmd_line *line); /* an enum tk_exit */
 
@@ -31,9 +33,10 @@ struct tk_cmd {
 /* All borrowed from argv. */
 struct tk_cmd_line {
         const struct tk_cmd *cmd;
-        const char *hole;           /* what fills <id> or [id]; NULL: left out */
-        const char *opt[TK_OPT_NR]; /* NULL: not given; "" for a switch that is */
-        int rest_nr;                /* what "..." took */
+        const char *hole;                   /* what fills the first <id> or [id]; NULL: left out */
+        const char *more[TK_HOLES_MAX - 1]; /* what fills those after it */
+        const char *opt[TK_OPT_NR];         /* NULL: not given; "" for a switch that is */
+        int rest_nr;                        /* what "..." took */
         char **rest;
 };
 

@@ -67,12 +67,23 @@ static enum tk_err edit_key(struct tk_local *local, struct tk_id id, tk_limits_e
         return tk_store_key_update(local->store, &key);
 }
 
+/* They are not the caller's to write: what replaces the other limits keeps them. */
+static void leave_balances(struct tk_limits *limits) {
+        unsigned nr = 0;
+        for (unsigned i = 0; i < limits->nr; i++)
+                if (!(limits->at[i].flags & TK_LIMIT_BALANCE))
+                        limits->at[nr++] = limits->at[i];
+        limits->nr = nr;
+}
+
 /* What was committed before this batch began is what is: nobody else can write while it is open. */
 static enum tk_err edit_other(struct tk_local *local, struct tk_id id, tk_limits_edit_f *edit, void *ctx) {
         struct tk_limits limits = {.nr = 0};
         enum tk_err err = tk_reader_limits(local->reader, id, limits.at, &limits.nr);
         if (err == TK_OK)
                 err = edit(&limits, ctx);
+        if (err == TK_OK)
+                leave_balances(&limits);
         return err == TK_OK ? tk_store_limits_put(local->store, id, limits.at, limits.nr) : err;
 }
 
