@@ -174,6 +174,7 @@ static void infer(struct tk_api_call *c, const char *path, bool produces) {
                                    .produces = produces,
                                    .request = &request,
                                    .step_tokens = tk_worker_step_tokens(c->worker),
+                                   .spend_order = tk_worker_spend_order(c->worker),
                                    .voice = &voice,
                                    .ctx = i};
         c->snapshot = NULL; /* the relay's now */

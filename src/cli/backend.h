@@ -47,7 +47,8 @@ struct tk_call_view {
         char at[TK_TIME_TEXT_LEN + 1];
         const char *model;
         uint64_t input, output, cached;
-        char usd[TK_MONEY_TEXT_MAX], diem[TK_MONEY_TEXT_MAX], overrun_usd[TK_MONEY_TEXT_MAX];
+        char usd[TK_MONEY_TEXT_MAX], diem[TK_MONEY_TEXT_MAX];
+        char overrun_usd[TK_MONEY_TEXT_MAX], overrun_diem[TK_MONEY_TEXT_MAX];
         unsigned flags; /* TK_ENTRY_* */
 };
 

@@ -289,6 +289,7 @@ static bool call_one(const struct tk_entry *entry, void *ctx) {
         tk_money_text((struct tk_money){entry->due.of[TK_METER_USD]}, view.usd);
         tk_money_text((struct tk_money){entry->due.of[TK_METER_DIEM]}, view.diem);
         tk_money_text((struct tk_money){entry->overrun.of[TK_METER_USD]}, view.overrun_usd);
+        tk_money_text((struct tk_money){entry->overrun.of[TK_METER_DIEM]}, view.overrun_diem);
         c->each(&view, c->ctx);
         return true;
 }

@@ -143,8 +143,8 @@ static void print_section(enum tk_param_section section, int indent, bool dash, 
 
 static const char *const type_names[] = {
         [TK_PARAM_TEXT] = "text",   [TK_PARAM_SECRET] = "secret", [TK_PARAM_COUNT] = "count",
-        [TK_PARAM_MONEY] = "money", [TK_PARAM_CHOICE] = "choice", [TK_PARAM_MAP] = "map",
-        [TK_PARAM_LIST] = "list",   [TK_PARAM_GROUP] = "group",
+        [TK_PARAM_MONEY] = "money", [TK_PARAM_CHOICE] = "choice", [TK_PARAM_WORDS] = "words",
+        [TK_PARAM_MAP] = "map",     [TK_PARAM_LIST] = "list",     [TK_PARAM_GROUP] = "group",
 };
 
 static const char *const section_names[TK_SECTION_NR] = {

@@ -92,6 +92,7 @@ void tk_show_call_json(struct tk_jw *w, const struct tk_call_view *call) {
         put_text(w, "usd", call->usd);
         put_text(w, "diem", call->diem);
         put_text(w, "overrun_usd", call->overrun_usd);
+        put_text(w, "overrun_diem", call->overrun_diem);
         tk_jw_key(w, "flags");
         tk_jw_array(w);
         for (size_t i = 0; i < FLAGS_NR; i++)
@@ -180,8 +181,8 @@ void tk_show_key_row(struct tk_table *table, const struct tk_key_view *view) {
 }
 
 void tk_show_call_heading(struct tk_table *table) {
-        static const char *const heading[] = {"AT",     "KEY",    "MODEL", "INPUT",
-                                              "CACHED", "OUTPUT", "USD",   "NOTES"};
+        static const char *const heading[] = {"AT",     "KEY", "MODEL", "INPUT", "CACHED",
+                                              "OUTPUT", "USD", "DIEM",  "NOTES"};
         table->columns = sizeof heading / sizeof *heading;
         for (size_t i = 0; i < table->columns; i++)
                 tk_table_cell(table, heading[i]);
@@ -205,5 +206,6 @@ void tk_show_call_row(struct tk_table *table, const struct tk_call_view *call) {
         snprintf(text, sizeof text, "%llu", (unsigned long long)call->output);
         tk_table_cell(table, text);
         tk_table_cell(table, call->usd);
+        tk_table_cell(table, call->diem);
         tk_table_cell(table, notes);
 }

@@ -18,6 +18,12 @@ struct tk_amounts {
         int64_t of[TK_METER_NR];
 };
 
+/* Currencies in the order in which they pay: a call is charged to the first of them that can pay for it. */
+struct tk_spend_order {
+        unsigned nr; /* of `of`, each once; 0: not said */
+        enum tk_meter of[3];
+};
+
 const char *tk_meter_name(enum tk_meter meter); /* "usd", ... */
 TK_CHECKED bool tk_meter_parse(struct tk_str name, enum tk_meter *out);
 bool tk_meter_is_money(enum tk_meter meter);

@@ -24,6 +24,7 @@
 #define VALUE_BYTES_MAX 65536u  /* of one text after ${NAME} was replaced */
 #define STEPS_MAX       200000u /* nodes looked at, aliases counted each time */
 #define ENV_NAME_MAX    128
+#define WORDS_MAX       4
 
 struct text {
         struct text *next;
@@ -38,6 +39,8 @@ struct value {
         struct tk_str text;
         uint64_t count; /* COUNT: the number; CHOICE: which word */
         int64_t nano;   /* MONEY */
+        unsigned words_nr;
+        unsigned words[WORDS_MAX]; /* WORDS: which */
 };
 
 struct reader {
@@ -217,6 +220,8 @@ static const char *type_words(const struct tk_param *param) {
                 return "a decimal number, as in 0.15";
         case TK_PARAM_CHOICE:
                 return "one of";
+        case TK_PARAM_WORDS:
+                return "a list of";
         case TK_PARAM_MAP:
                 return "a mapping of names to mappings";
         case TK_PARAM_LIST:
@@ -230,7 +235,7 @@ static const char *type_words(const struct tk_param *param) {
 
 static enum tk_err refuse_type(struct reader *r, const struct tk_param *param, unsigned line,
                                const char *found) {
-        bool choice = param->type == TK_PARAM_CHOICE;
+        bool choice = param->type == TK_PARAM_CHOICE || param->type == TK_PARAM_WORDS;
         return refuse(r, TK_E_SYNTAX, line, "'%s' expects %s%s%s, found %s", param->name, type_words(param),
                       choice ? " " : "", choice ? param->unit : "", found);
 }
@@ -328,6 +333,52 @@ static enum tk_err read_scalar(struct reader *r, const struct tk_param *param, s
         }
 }
 
+static enum tk_err add_word(struct reader *r, const struct tk_param *param, unsigned line, struct tk_str word,
+                            struct value *v) {
+        int which = tk_param_choice(param, word);
+        char found[96];
+        snprintf(found, sizeof found, "'%s' in it", show(word).at);
+        if (which < 0)
+                return refuse_type(r, param, line, found);
+        for (unsigned i = 0; i < v->words_nr; i++)
+                if (v->words[i] == (unsigned)which)
+                        return refuse(r, TK_E_CONFLICT, line, "'%s' names '%s' twice", param->name,
+                                      show(word).at);
+        MUST(v->words_nr < WORDS_MAX); /* each word once */
+        v->words[v->words_nr++] = (unsigned)which;
+        return TK_OK;
+}
+
+static enum tk_err read_words(struct reader *r, const struct tk_param *param, struct value *v) {
+        unsigned size = tk_yaml_kind(r->yaml, v->node) == TK_YAML_LIST ? tk_yaml_size(r->yaml, v->node) : 0;
+        enum tk_err err = TK_OK;
+        if (tk_yaml_kind(r->yaml, v->node) != TK_YAML_LIST)
+                return refuse_type(r, param, v->line,
+                                   tk_yaml_kind(r->yaml, v->node) == TK_YAML_MAP ? "a mapping" : "a text");
+        if (size < param->least)
+                return refuse_type(r, param, v->line, "an empty one");
+        for (unsigned i = 0; err == TK_OK && i < size; i++) {
+                int item = tk_yaml_item(r->yaml, v->node, i);
+                if (tk_yaml_kind(r->yaml, item) != TK_YAML_TEXT)
+                        return refuse_type(r, param, tk_yaml_line(r->yaml, item), "something else in it");
+                err = add_word(r, param, tk_yaml_line(r->yaml, item), tk_yaml_text(r->yaml, item), v);
+        }
+        return err;
+}
+
+/* "[a, b]", as it would stand in the file. */
+static enum tk_err default_words(struct reader *r, const struct tk_param *param, struct value *v) {
+        struct tk_str rest = tk_str_skip(v->text, 1);
+        enum tk_err err = TK_OK;
+        rest = tk_str_head(rest, tk_str_find(rest, ']'));
+        while (err == TK_OK && rest.len) {
+                size_t end = tk_str_find(rest, ',');
+                err = add_word(r, param, 0, tk_str_trim(tk_str_head(rest, end)), v);
+                rest = tk_str_skip(rest, end < rest.len ? end + 1 : end);
+        }
+        return err;
+}
+
 /* What YAML 1.1 reads as nothing: most often a key whose value was forgotten. */
 static bool is_nothing(const struct tk_yaml *yaml, int node) {
         struct tk_str s = tk_yaml_text(yaml, node);
@@ -360,6 +411,8 @@ static enum tk_err read_value(struct reader *r, const struct tk_param *param, in
                 return refuse_type(r, param, v->line, "nothing");
         if (collection)
                 return read_collection(r, param, v);
+        if (param->type == TK_PARAM_WORDS)
+                return read_words(r, param, v);
         if (kind != TK_YAML_TEXT)
                 return refuse_type(r, param, v->line, kind == TK_YAML_LIST ? "a list" : "a mapping");
         raw = tk_yaml_text(r->yaml, node);
@@ -382,6 +435,8 @@ static enum tk_err step(struct reader *r) {
 
 static enum tk_err read_default(struct reader *r, const struct tk_param *param, struct value *v) {
         *v = (struct value){.text = tk_str_of(param->def)};
+        if (param->type == TK_PARAM_WORDS)
+                return default_words(r, param, v);
         return param->def[0] ? read_scalar(r, param, v->text, v) : TK_OK;
 }
 
@@ -712,6 +767,14 @@ static void take_counts(const struct value values[TK_PARAM_NR], struct tk_config
         config->hold_ms = (unsigned)values[TK_PARAM_TOP_hold_ms].count;
 }
 
+static void take_spend_order(const struct value *words, struct tk_config *config) {
+        static const enum tk_meter meters[] = {TK_METER_USD, TK_METER_DIEM}; /* in the order of the row */
+        for (unsigned i = 0; i < words->words_nr; i++) {
+                MUST(words->words[i] < sizeof meters / sizeof *meters);
+                config->spend_order.of[config->spend_order.nr++] = meters[words->words[i]];
+        }
+}
+
 /* ---- the whole ---- */
 
 static enum tk_err take_all(struct reader *r, struct tk_config *config) {
@@ -732,6 +795,7 @@ static enum tk_err take_all(struct reader *r, struct tk_config *config) {
         if (err != TK_OK)
                 return err;
         take_counts(values, config);
+        take_spend_order(&values[TK_PARAM_TOP_spend_order], config);
         config->catalog = tk_catalog_new();
         return config->catalog ? take_catalog(r, values, config->catalog) : refuse_memory(r);
 }

@@ -10,6 +10,7 @@
 #define TK_DAEMON_CONFIG_H
 
 #include "base/err.h"
+#include "core/meter.h"
 #include "service/catalog.h"
 
 struct tk_config {
@@ -21,6 +22,7 @@ struct tk_config {
         unsigned connections_max, header_ms, body_ms, idle_ms, write_ms, stop_ms;
         unsigned hold_output_tokens; /* output tokens held at first and in each further step of a stream */
         unsigned hold_ms;            /* a hold expires after this long without an end */
+        struct tk_spend_order spend_order;
         struct tk_catalog *catalog;
 };
 

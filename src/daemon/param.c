@@ -29,7 +29,7 @@ const struct tk_param *tk_param_get(enum tk_param_section section, struct tk_str
 
 int tk_param_choice(const struct tk_param *param, struct tk_str word) {
         struct tk_str rest = tk_str_of(param->unit);
-        MUST(param->type == TK_PARAM_CHOICE);
+        MUST(param->type == TK_PARAM_CHOICE || param->type == TK_PARAM_WORDS);
         for (int i = 0;; i++) {
                 size_t end = tk_str_find(rest, '|');
                 if (tk_str_eq(tk_str_head(rest, end), word))

@@ -24,6 +24,7 @@ enum tk_param_type {
         TK_PARAM_COUNT,
         TK_PARAM_MONEY,
         TK_PARAM_CHOICE,
+        TK_PARAM_WORDS,
         TK_PARAM_MAP,
         TK_PARAM_LIST,
         TK_PARAM_GROUP,
@@ -45,7 +46,7 @@ struct tk_param {
         enum tk_param_need need;
         const char *name;
         uint64_t least, most;
-        const char *def;     /* "": none */
+        const char *def;     /* "": none; of WORDS "[a, b]" */
         const char *example; /* "": the default is one */
         const char *unit;
         const char *help;

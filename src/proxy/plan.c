@@ -26,6 +26,7 @@ static uint64_t output_each(const struct tk_oa_request *request, const struct tk
 enum tk_err tk_plan_make(const struct tk_oa_request *request, const struct tk_model *model, bool produces,
                          uint64_t step_tokens, struct tk_plan *out) {
         struct tk_plan plan = {.model = model,
+                               .currency = TK_METER_USD,
                                .produces = produces,
                                .stream = produces && request->stream,
                                .input = request->input_bytes,
@@ -53,7 +54,7 @@ enum tk_err tk_plan_amounts(const struct tk_plan *plan, uint64_t output, struct 
         enum tk_err err = tk_price_bound(&plan->model->price, plan->input, output, &cost);
         if (err != TK_OK)
                 return err;
-        amounts.of[TK_METER_USD] = cost.nano;
+        amounts.of[plan->currency] = cost.nano;
         amounts.of[TK_METER_REQUESTS] = 1;
         if (plan->input > TK_TOKENS_MAX || output > TK_TOKENS_MAX)
                 return TK_E_RANGE;
@@ -73,7 +74,7 @@ uint64_t tk_plan_covered(const struct tk_plan *plan, const struct tk_amounts *he
         int64_t tokens = held->of[TK_METER_TOKENS];
         if (tokens < 0 || (uint64_t)tokens < plan->input)
                 return 0;
-        if (!tk_price_affords(&plan->model->price, plan->input, (struct tk_money){held->of[TK_METER_USD]},
+        if (!tk_price_affords(&plan->model->price, plan->input, (struct tk_money){held->of[plan->currency]},
                               plan->output, &output))
                 return 0;
         return min_u64(output, (uint64_t)tokens - plan->input);
@@ -95,7 +96,7 @@ enum tk_err tk_plan_actual(const struct tk_plan *plan, const struct tk_tokens *t
         enum tk_err err = tk_price_cost(&plan->model->price, tokens, &cost);
         if (err != TK_OK)
                 return err;
-        amounts.of[TK_METER_USD] = cost.nano;
+        amounts.of[plan->currency] = cost.nano;
         amounts.of[TK_METER_REQUESTS] = 1;
         amounts.of[TK_METER_TOKENS] = (int64_t)(tokens->input + tokens->output); /* both <= TK_TOKENS_MAX */
         *out = amounts;

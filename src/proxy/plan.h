@@ -20,7 +20,8 @@
 
 struct tk_plan {
         const struct tk_model *model;
-        bool produces; /* has output tokens at all: not an embedding */
+        enum tk_meter currency; /* of money: what the call is charged in; one unit of each is one USD */
+        bool produces;          /* has output tokens at all: not an embedding */
         bool stream;
         uint64_t input;       /* bound, in tokens */
         uint64_t output_each; /* most output tokens of one answer, as asked or as the model allows */
@@ -29,7 +30,7 @@ struct tk_plan {
         uint64_t step;   /* output tokens to hold at a time */
 };
 
-/* RANGE: the request is so large that its bound does not fit. step_tokens > 0. */
+/* In USD. RANGE: the request is so large that its bound does not fit. step_tokens > 0. */
 TK_CHECKED enum tk_err tk_plan_make(const struct tk_oa_request *request, const struct tk_model *model,
                                     bool produces, uint64_t step_tokens, struct tk_plan *out);
 /* The amounts for `output` tokens in all: one request, its tokens, their cost. */

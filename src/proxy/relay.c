@@ -41,6 +41,7 @@ struct relay {
         struct tk_relay_opt opt;
         struct tk_oa_request request;
         struct tk_plan plan;
+        unsigned spend; /* tries of the spend order, which is gone through twice */
         enum relay_stage stage;
 
         struct tk_call *call;
@@ -213,7 +214,7 @@ void tk_relays_end(struct tk_relays *left) {
 static void post(struct relay *r) {
         struct tk_entry entry = {.tokens = r->tokens, .flags = r->flags};
         tk_str_copy(tk_str_of(r->plan.model->id), entry.model, sizeof entry.model);
-        if (r->actual.of[TK_METER_USD] > tk_ticket_held(r->ticket)->of[TK_METER_USD])
+        if (r->actual.of[r->plan.currency] > tk_ticket_held(r->ticket)->of[r->plan.currency])
                 tk_log(TK_WARN, "relay", "the provider of %s reports more than could be held: an overrun",
                        r->plan.model->id);
         tk_ledger_post(&r->ticket, &r->actual, &entry, tk_clock_now_ms());
@@ -730,11 +731,34 @@ static void send_upstream(struct relay *r) {
         void_and_end(r);
 }
 
+static void hold(struct relay *r);
+
+/*
+ * At first a currency pays only what it can pay whole, so that no answer is cut short in one while there is
+ * enough of another; then whatever it can.
+ */
+static bool pays_enough(const struct relay *r) {
+        unsigned nr = r->opt.spend_order->nr;
+        return nr == 1 || r->spend >= nr ||
+               tk_plan_affordable(&r->plan, tk_ticket_held(r->ticket), tk_ticket_left(r->ticket)) >=
+                       r->plan.output;
+}
+
+/* Only for want of money: a rate is the same in every currency. */
+static bool may_pay_otherwise(const struct relay *r, enum tk_hold_answer answer) {
+        unsigned nr = r->opt.spend_order->nr;
+        return (answer == TK_HOLD_TAKEN || answer == TK_HOLD_NO_CAP) && nr > 1 && r->spend + 1 < 2 * nr;
+}
+
 static void first_hold(struct relay *r, enum tk_hold_answer answer) {
         if (!r->call) {
                 void_and_end(r);
-        } else if (answer == TK_HOLD_TAKEN) {
+        } else if (answer == TK_HOLD_TAKEN && pays_enough(r)) {
                 send_upstream(r);
+        } else if (may_pay_otherwise(r, answer)) {
+                tk_ledger_void(&r->ticket);
+                r->spend++;
+                hold(r);
         } else {
                 struct tk_refusal refusal =
                         r->ticket ? *tk_ticket_refusal(r->ticket) : (struct tk_refusal){0};
@@ -757,6 +781,7 @@ static void hold(struct relay *r) {
         struct tk_id id;
         bool parsed = tk_id_parse(tk_str_of(tk_call_id(r->call)), &id);
         MUST(parsed); /* the seam makes the id */
+        r->plan.currency = r->opt.spend_order->of[r->spend % r->opt.spend_order->nr];
         if (tk_plan_first(&r->plan, &least, &most) != TK_OK) {
                 fail(r, TK_RELAY_REQUEST);
                 maybe_free(r);

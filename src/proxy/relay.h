@@ -12,6 +12,9 @@
  * left to extend it with, the stream is cut with an in-band error. The post is queued before the
  * last byte goes out, so a client that saw the end can read its cost.
  *
+ * A call is charged in one currency: the first of the spend order that can pay for all that it may cost, or,
+ * when none can, the first that can pay for its beginning.
+ *
  * Client gone: a stream is broken off and what was produced so far is posted; an answer in one piece, and a
  * stream that has only its report to come, are read to their end, so that what they really cost is posted;
  * one whose provider was not being read is read on for a moment first. Client slow: the provider waits, but
@@ -66,6 +69,7 @@ struct tk_relay_opt {
         bool produces;                       /* false: embeddings */
         const struct tk_oa_request *request; /* copied; its spans point into the call's body */
         unsigned step_tokens;
+        const struct tk_spend_order *spend_order; /* not empty */
         const struct tk_relay_voice *voice;
         void *ctx; /* lives as long as the call */
 };

@@ -54,6 +54,9 @@ static struct tk_service *service_new(const struct tk_service_opt *opt) {
         MUST(fits);
         service->hold_output_tokens = opt->hold_output_tokens ? opt->hold_output_tokens : HOLD_OUTPUT_TOKENS;
         service->hold_ms = opt->hold_ms ? opt->hold_ms : HOLD_MS;
+        service->spend_order = opt->spend_order;
+        if (service->spend_order.nr == 0)
+                service->spend_order = (struct tk_spend_order){1, {TK_METER_USD}};
         service->manual = opt->manual;
         atomic_init(&service->clock_s, tk_floor_div(opt->manual ? opt->start_ms : tk_clock_now_ms(), 1000));
         atomic_init(&service->change_redo, INT64_MAX);

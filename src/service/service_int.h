@@ -27,7 +27,8 @@ struct tk_service {
         char key_prefix[TK_KEY_PREFIX_MAX + 1];
         unsigned hold_output_tokens;
         unsigned hold_ms;
-        bool manual; /* no threads: a simulation drives it */
+        struct tk_spend_order spend_order; /* not empty */
+        bool manual;                       /* no threads: a simulation drives it */
         struct tk_writer *writer;
         struct tk_ring *ring;
         struct tk_holds_book *holds;

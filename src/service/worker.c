@@ -53,6 +53,10 @@ struct tk_reader *tk_worker_reader(struct tk_worker *worker) {
         return worker->reader;
 }
 
+const struct tk_spend_order *tk_worker_spend_order(const struct tk_worker *worker) {
+        return &worker->service->spend_order;
+}
+
 unsigned tk_worker_step_tokens(const struct tk_worker *worker) {
         return worker->service->hold_output_tokens;
 }

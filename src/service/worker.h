@@ -29,6 +29,8 @@ void tk_worker_close(struct tk_worker **worker);
 const struct tk_catalog *tk_worker_catalog(const struct tk_worker *worker);
 /* Output tokens held at first and in each further step of a stream; > 0. */
 unsigned tk_worker_step_tokens(const struct tk_worker *worker);
+/* What pays first; not empty. */
+const struct tk_spend_order *tk_worker_spend_order(const struct tk_worker *worker);
 struct tk_reader *tk_worker_reader(struct tk_worker *worker);
 /* The store takes writes; while it does not, no money is held. */
 bool tk_worker_is_writing(const struct tk_worker *worker);

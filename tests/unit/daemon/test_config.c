@@ -87,7 +87,7 @@ static void everything_that_can_be_said(void **state) {
                 must_parse("listen: '[::1]:0'\nstore: 'memory:'\nkey_prefix: my_org2\nloops: 3\n"
                            "header_bytes_max: 1024\nbody_bytes_max: 1073741824\nconnections_max: 7\n"
                            "header_ms: 11\nbody_ms: 12\nidle_ms: 13\nwrite_ms: 14\nstop_ms: 0\n"
-                           "hold_output_tokens: 16\nhold_ms: 1700\n"
+                           "hold_output_tokens: 16\nhold_ms: 1700\nspend_order: [diem, usd]\n"
                            "providers:\n"
                            "  a.b-c_9:\n"
                            "    base_url: https://[::1]:8443/x/v1//\n"
@@ -113,6 +113,9 @@ static void everything_that_can_be_said(void **state) {
         assert_int_equal(c->stop_ms, 0);
         assert_int_equal(c->hold_output_tokens, 16);
         assert_int_equal(c->hold_ms, 1700);
+        assert_int_equal(c->spend_order.nr, 2);
+        assert_int_equal(c->spend_order.of[0], TK_METER_DIEM);
+        assert_int_equal(c->spend_order.of[1], TK_METER_USD);
         const struct tk_provider *p = tk_catalog_provider_get(c->catalog, "a.b-c_9");
         assert_string_equal(p->base_url, "https://[::1]:8443/x/v1");
         assert_null(p->api_key);
@@ -377,6 +380,16 @@ static const struct {
          "t.yaml:5: ", "'type' expects one of text|embedding, found 'image'"},
         {"unknown privacy", P "models:\n- id: a\n  provider: p\n  privacy: public\n",
          "t.yaml:5: ", "private|anonymized"},
+        {"a spend order that is no list", "spend_order: usd\n",
+         "t.yaml:1: ", "'spend_order' expects a list of usd|diem, found a text"},
+        {"a spend order that is a mapping", "spend_order: { usd: 1 }\n", "t.yaml:1: ", "found a mapping"},
+        {"a spend order of nothing", "spend_order: []\n", "t.yaml:1: ", "found an empty one"},
+        {"a spend order that was forgotten", "loops: 1\nspend_order:\n", "t.yaml:2: ", "found nothing"},
+        {"an unknown currency", "spend_order:\n- usd\n- eur\n",
+         "t.yaml:3: ", "'spend_order' expects a list of usd|diem, found 'eur' in it"},
+        {"a list as a currency", "spend_order: [[usd]]\n", "t.yaml:1: ", "found something else in it"},
+        {"a currency twice", "spend_order: [usd, diem, usd]\n",
+         "t.yaml:1: ", "'spend_order' names 'usd' twice"},
         {"half a choice", P "models:\n- id: a\n  provider: p\n  type: text|embedding\n",
          "t.yaml:5: ", "found 'text|embedding'"},
         {"id that is too long",

@@ -99,6 +99,29 @@ static void covered_is_what_the_hold_pays_for_and_no_more(void **state) {
         assert_int_equal(tk_plan_covered(&plan, &held), 3);
 }
 
+static void a_call_is_charged_in_one_currency(void **state) {
+        struct tk_oa_request request = read_request("{\"model\":\"m\",\"messages\":[],\"stream\":true}");
+        struct tk_plan plan = plan_of(&request, 256);
+        struct tk_amounts least, most, actual, held = {{0}}, left = {{0}};
+        const struct tk_tokens tokens = {.input = 3, .output = 4};
+        TK_UNUSED(state);
+        assert_int_equal(plan.currency, TK_METER_USD);
+        plan.currency = TK_METER_DIEM;
+        assert_ok(tk_plan_first(&plan, &least, &most));
+        assert_int_equal(least.of[TK_METER_DIEM], (int64_t)(plan.input * 150 + 600));
+        assert_int_equal(least.of[TK_METER_USD], 0);
+        assert_int_equal(most.of[TK_METER_USD], 0);
+        assert_ok(tk_plan_actual(&plan, &tokens, &actual));
+        assert_int_equal(actual.of[TK_METER_DIEM], 3 * 150 + 4 * 600);
+        assert_int_equal(actual.of[TK_METER_USD], 0);
+        held.of[TK_METER_TOKENS] = INT64_MAX;
+        held.of[TK_METER_USD] = INT64_MAX; /* does not help */
+        held.of[TK_METER_DIEM] = (int64_t)plan.input * 150 + 600 * 5;
+        assert_int_equal(tk_plan_covered(&plan, &held), 5);
+        left.of[TK_METER_DIEM] = 600;
+        assert_int_equal(tk_plan_affordable(&plan, &held, &left), 6);
+}
+
 static void the_body_changes_only_where_it_must(void **state) {
         TK_UNUSED(state);
         assert_body("{\"model\":\"m\", \"messages\":[] }", 4096, "{\"model\":\"m\", \"messages\":[] }");
@@ -156,6 +179,7 @@ int main(void) {
                 TEST(only_a_stream_is_held_in_steps),
                 TEST(the_first_hold_is_between_one_token_and_a_step),
                 TEST(covered_is_what_the_hold_pays_for_and_no_more),
+                TEST(a_call_is_charged_in_one_currency),
                 TEST(the_body_changes_only_where_it_must),
                 TEST(the_provider_gets_its_own_name_of_the_model),
                 TEST(a_request_beyond_all_bounds_is_refused),
