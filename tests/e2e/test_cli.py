@@ -32,7 +32,7 @@ SECRET = r"tk_(inf|adm)_[0-9A-Za-z]{43}_[0-9A-Za-z]{6}"
 NOWHERE = "01a2009a-a43c-756c-8855-2fc3b9c7e875"
 
 COMMANDS = ["serve", "key create", "key list", "key show", "key edit", "key revoke", "limit list", "limit set",
-            "limit drop", "usage", "ledger doubt", "ledger resolve", "config check",
+            "limit drop", "balance topup", "balance show", "usage", "ledger doubt", "ledger resolve", "config check",
             "config template", "demo-upstream", "version"]
 
 
@@ -143,6 +143,8 @@ def test_every_command_explains_itself(bare, command):
     words = command.split()
     holes = ["x"] if command in ("key show", "key edit", "key revoke", "limit set", "limit drop",
                                  "ledger resolve") else []
+    if command == "balance topup":
+        holes = ["org", "usd", "1"]
     for args in (["help", *words], [*words, "--help"], ["--help", *words], [*words, *holes, "-h"]):
         out = bare(*args).stdout
         assert out.startswith("usage: tollkey " + command), args

@@ -342,6 +342,26 @@ def test_limits_and_what_is_used_survive_a_restart(stack):
     assert "4 requests per hour: 4 used" in caught.value.message
 
 
+def test_a_killed_server_counts_the_organisations_spend_once(stack):
+    """What is in doubt after a crash is a part of what was left, never what was posted once more."""
+    cap = 2 * 10**5
+    one, two = stack.key(), stack.key()
+    limit(stack, "org", "usd", "lifetime", "0.0002")
+    stack.start()
+    while spent(stack, one, two) < 0.6 * cap:
+        tiny(sdk(stack, one))
+        tiny(sdk(stack, two))
+    stack.server.kill()
+    stack.start()
+    client = sdk(stack, one)
+    for _ in range(200):
+        if not passes(lambda: tiny(client)):
+            break
+    else:
+        pytest.fail("the cap was never reached")
+    assert 0.85 * cap < spent(stack, one, two) <= cap
+
+
 # ---- the command line ----
 
 
