@@ -14,25 +14,16 @@ struct split {
         struct tk_str raw[TK_ROUTE_SEGMENTS_MAX];
 };
 
-static int hex(char c) {
-        if (c >= '0' && c <= '9')
-                return c - '0';
-        if (c >= 'a' && c <= 'f')
-                return c - 'a' + 10;
-        if (c >= 'A' && c <= 'F')
-                return c - 'A' + 10;
-        return -1;
-}
-
 bool tk_percent_decode(struct tk_str raw, bool plus_is_space, char *out, size_t size, size_t *len) {
         MUST(size > 0);
         size_t n = 0;
         for (size_t i = 0; i < raw.len; i++) {
                 char c = raw.at[i];
                 if (c == '%') {
-                        if (raw.len - i < 3 || hex(raw.at[i + 1]) < 0 || hex(raw.at[i + 2]) < 0)
+                        if (raw.len - i < 3 || tk_hex_digit(raw.at[i + 1]) < 0 ||
+                            tk_hex_digit(raw.at[i + 2]) < 0)
                                 return false;
-                        c = (char)(hex(raw.at[i + 1]) * 16 + hex(raw.at[i + 2]));
+                        c = (char)(tk_hex_digit(raw.at[i + 1]) * 16 + tk_hex_digit(raw.at[i + 2]));
                         i += 2;
                 } else if (c == '+' && plus_is_space) {
                         c = ' ';

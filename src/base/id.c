@@ -44,16 +44,6 @@ void tk_id_text(struct tk_id id, char out[TK_ID_TEXT_LEN + 1]) {
         out[at] = '\0';
 }
 
-static int nibble(char c) {
-        if (c >= '0' && c <= '9')
-                return c - '0';
-        if (c >= 'a' && c <= 'f')
-                return c - 'a' + 10;
-        if (c >= 'A' && c <= 'F')
-                return c - 'A' + 10;
-        return -1;
-}
-
 bool tk_id_parse(struct tk_str text, struct tk_id *out) {
         struct tk_id id;
         size_t n = 0;
@@ -65,7 +55,7 @@ bool tk_id_parse(struct tk_str text, struct tk_id *out) {
                                 return false;
                         continue;
                 }
-                int high = nibble(text.at[i]), low = nibble(text.at[i + 1]);
+                int high = tk_hex_digit(text.at[i]), low = tk_hex_digit(text.at[i + 1]);
                 if (high < 0 || low < 0)
                         return false;
                 id.b[n++] = (uint8_t)(high << 4 | low);

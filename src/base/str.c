@@ -81,6 +81,16 @@ bool tk_str_u64(struct tk_str a, uint64_t *out) {
         return true;
 }
 
+int tk_hex_digit(char c) {
+        if (c >= '0' && c <= '9')
+                return c - '0';
+        if (c >= 'a' && c <= 'f')
+                return c - 'a' + 10;
+        if (c >= 'A' && c <= 'F')
+                return c - 'A' + 10;
+        return -1;
+}
+
 /* The length of the valid sequence that starts at i, or 0. */
 static size_t utf8_step(struct tk_str a, size_t i) {
         const unsigned char *s = (const unsigned char *)a.at + i;

@@ -33,6 +33,8 @@ struct tk_str tk_str_trim(struct tk_str a);           /* spaces and tabs off bot
 bool tk_str_copy(struct tk_str a, char *out, size_t size);
 /* All decimal digits and within 64 bits; false otherwise, *out then untouched. */
 bool tk_str_u64(struct tk_str a, uint64_t *out);
+/* 0..15 for a hexadecimal digit of either case, -1 for any other byte. */
+int tk_hex_digit(char c);
 /* Strict UTF-8 (RFC 3629: no surrogates, no overlong forms). */
 bool tk_str_utf8_ok(struct tk_str a);
 /* Length in UTF-16 code units of valid UTF-8. */

@@ -26,19 +26,9 @@ static void move(struct tk_chunk *chunk, unsigned to) {
         chunk->count = 0;
 }
 
-static int hex(unsigned char c) {
-        if (c >= '0' && c <= '9')
-                return c - '0';
-        if (c >= 'a' && c <= 'f')
-                return c - 'a' + 10;
-        if (c >= 'A' && c <= 'F')
-                return c - 'A' + 10;
-        return -1;
-}
-
 /* 15 digits are 60 bits, so the size cannot overflow. */
 static void step_size(struct tk_chunk *chunk, unsigned char c) {
-        int digit = hex(c);
+        int digit = tk_hex_digit(c);
         if (digit >= 0 && chunk->count < 15) {
                 chunk->left = chunk->left * 16 + (unsigned)digit;
                 chunk->count++;

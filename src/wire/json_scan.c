@@ -58,23 +58,13 @@ static const char *skip_plain(const char *p, const char *end) {
         return p;
 }
 
-static int hex_digit(char c) {
-        if (c >= '0' && c <= '9')
-                return c - '0';
-        if (c >= 'a' && c <= 'f')
-                return c - 'a' + 10;
-        if (c >= 'A' && c <= 'F')
-                return c - 'A' + 10;
-        return -1;
-}
-
 /* A "\uXXXX" at p to its code unit; false: there is none. */
 static bool hex_unit(const char *p, const char *end, uint32_t *unit) {
         uint32_t v = 0;
         if (end - p < 6 || p[0] != '\\' || p[1] != 'u')
                 return false;
         for (int i = 2; i < 6; i++) {
-                int digit = hex_digit(p[i]);
+                int digit = tk_hex_digit(p[i]);
                 if (digit < 0)
                         return false;
                 v = v << 4 | (uint32_t)digit;

@@ -187,6 +187,19 @@ static void digits(void **state) {
         assert_true(value == 42);
 }
 
+/* Every byte, against the set of digits written out. */
+static void hexadecimal(void **state) {
+        static const char digits[] = "0123456789abcdef", upper[] = "ABCDEF";
+        (void)state;
+        for (int c = -128; c < 256; c++) {
+                int want = -1;
+                for (int i = 0; i < 16; i++)
+                        if ((char)c == digits[i] || (i >= 10 && (char)c == upper[i - 10]))
+                                want = i;
+                assert_int_equal(tk_hex_digit((char)c), want);
+        }
+}
+
 static void utf8_rows(void **state) {
         static const struct {
                 const char *name;
@@ -351,6 +364,7 @@ int main(void) {
                 TEST(trimming),
                 TEST(copying),
                 TEST(digits),
+                TEST(hexadecimal),
                 TEST(utf8_rows),
                 TEST(utf8_agrees_with_the_slow_decoder),
                 TEST(every_code_point),
