@@ -5,35 +5,12 @@
  */
 #include "api/dialect_native.h"
 
+#include "http/respond.h"
 #include "wire/json_write.h"
 
 static const char *title(int status) {
-        static const struct {
-                int status;
-                const char *text;
-        } rows[] = {
-                {400, "Bad Request"},
-                {401, "Unauthorized"},
-                {402, "Payment Required"},
-                {403, "Forbidden"},
-                {404, "Not Found"},
-                {405, "Method Not Allowed"},
-                {408, "Request Timeout"},
-                {409, "Conflict"},
-                {413, "Content Too Large"},
-                {415, "Unsupported Media Type"},
-                {429, "Too Many Requests"},
-                {431, "Request Header Fields Too Large"},
-                {500, "Internal Server Error"},
-                {502, "Bad Gateway"},
-                {503, "Service Unavailable"},
-                {504, "Gateway Timeout"},
-                {505, "HTTP Version Not Supported"},
-        };
-        for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-                if (rows[i].status == status)
-                        return rows[i].text;
-        return "Error";
+        const char *reason = tk_respond_reason(status);
+        return reason[0] ? reason : "Error";
 }
 
 /* The row's name is upper-case in the table, a code is lower-case on the wire. */
