@@ -149,11 +149,7 @@ void tk_housekeeper_flush(struct tk_service *service) {
 
 /* False: stop now. */
 static bool wait_tick(struct tk_service *service) {
-        struct timespec until;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_nsec += TICK_MS * 1000000L;
-        until.tv_sec += until.tv_nsec / 1000000000L;
-        until.tv_nsec %= 1000000000L;
+        struct timespec until = tk_clock_after(TICK_MS);
         pthread_mutex_lock(&service->stop_mutex);
         int rv = 0;
         while (!service->stopping && rv != ETIMEDOUT)

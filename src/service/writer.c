@@ -5,6 +5,7 @@
  */
 #include "service/writer.h"
 
+#include "rt/clock.h"
 #include "rt/lock.h"
 #include "rt/log.h"
 #include "service/service_int.h"
@@ -201,11 +202,7 @@ static void take(struct tk_writer *writer) {
 }
 
 static void wait_retry(struct tk_writer *writer) {
-        struct timespec until;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_nsec += RETRY_MS * 1000000L;
-        until.tv_sec += until.tv_nsec / 1000000000L;
-        until.tv_nsec %= 1000000000L;
+        struct timespec until = tk_clock_after(RETRY_MS);
         /* New requests wake it early and are answered; the debts are tried again with them. */
         (void)pthread_cond_timedwait(&writer->wake, &writer->mutex, &until);
 }

@@ -37,6 +37,12 @@ int64_t tk_clock_mono_ms(void) {
         return os.now_ms;
 }
 
+/* Nothing waits for a time here: the simulation's ledger is stepped by hand. */
+struct timespec tk_clock_after(unsigned ms) {
+        return (struct timespec){.tv_sec = (time_t)((os.now_ms + ms) / 1000),
+                                 .tv_nsec = (long)((os.now_ms + ms) % 1000) * 1000000};
+}
+
 /* ---- rt/rand.h ---- */
 
 enum tk_err tk_rand_init(void) {
