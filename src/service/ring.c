@@ -356,14 +356,3 @@ enum tk_err tk_ring_changed(struct tk_ring *ring, const struct tk_key *key, stru
         tk_snapshot_release(&old);
         return fresh ? TK_OK : TK_E_NO_MEMORY;
 }
-
-void tk_ring_each(struct tk_ring *ring, tk_account_each_f *each, void *ctx) {
-        for (int i = 0; i < SHARDS; i++) {
-                struct shard *shard = &ring->by_id[i];
-                tk_lock(&shard->lock);
-                for (size_t b = 0; b < shard->buckets_nr; b++)
-                        for (struct tk_account *a = shard->buckets[b]; a; a = a->id_next)
-                                each(a, ctx);
-                tk_unlock(&shard->lock);
-        }
-}

@@ -39,9 +39,6 @@ TK_CHECKED enum tk_err tk_ring_changed(struct tk_ring *ring, const struct tk_key
                                        struct tk_account **out);
 /* The account of a subject that is in memory, by its id, or NULL. */
 struct tk_account *tk_ring_account_get(struct tk_ring *ring, struct tk_id id);
-typedef void tk_account_each_f(struct tk_account *account, void *ctx);
-void tk_ring_each(struct tk_ring *ring, tk_account_each_f *each, void *ctx);
-
 struct tk_account *tk_snapshot_account(const struct tk_snapshot *snapshot);
 
 #endif
