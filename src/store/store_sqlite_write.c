@@ -66,6 +66,18 @@ static enum tk_err insert_change(struct tk_sqlite_conn *conn, struct tk_id subje
         return tk_sqlite_run(&use);
 }
 
+/* The columns that an edit may change, but for its times; scopes is bound, not copied: it outlives the use.
+ */
+static void bind_described(struct tk_sqlite_use *use, const struct tk_key *key,
+                           const uint8_t scopes[TK_SCOPE_WORDS * 8]) {
+        tk_sqlite_text(use, key->last6);
+        tk_sqlite_text(use, key->description);
+        tk_sqlite_int(use, (int64_t)key->kind);
+        tk_sqlite_int(use, (int64_t)key->privacy);
+        tk_sqlite_int(use, (int64_t)key->period);
+        tk_sqlite_blob(use, scopes, TK_SCOPE_WORDS * 8);
+}
+
 enum tk_err tk_sqlite_key_insert(struct tk_store *store, const struct tk_key *key) {
         uint8_t scopes[TK_SCOPE_WORDS * 8];
         struct tk_sqlite_conn *conn;
@@ -78,12 +90,7 @@ enum tk_err tk_sqlite_key_insert(struct tk_store *store, const struct tk_key *ke
         tk_sqlite_id(&use, &key->org);
         tk_sqlite_id(&use, &key->workspace);
         tk_sqlite_blob(&use, key->digest, sizeof key->digest);
-        tk_sqlite_text(&use, key->last6);
-        tk_sqlite_text(&use, key->description);
-        tk_sqlite_int(&use, (int64_t)key->kind);
-        tk_sqlite_int(&use, (int64_t)key->privacy);
-        tk_sqlite_int(&use, (int64_t)key->period);
-        tk_sqlite_blob(&use, scopes, sizeof scopes);
+        bind_described(&use, key, scopes);
         tk_sqlite_int(&use, key->created_ms);
         tk_sqlite_int(&use, key->expires_ms);
         tk_sqlite_int(&use, key->last_used_ms);
@@ -109,12 +116,7 @@ enum tk_err tk_sqlite_key_update(struct tk_store *store, const struct tk_key *ke
         struct tk_sqlite_use use = tk_sqlite_begin(conn, TK_SQL_KEY_UPDATE);
         scopes_bytes(&key->scopes, scopes);
         tk_sqlite_id(&use, &key->id);
-        tk_sqlite_text(&use, key->last6);
-        tk_sqlite_text(&use, key->description);
-        tk_sqlite_int(&use, (int64_t)key->kind);
-        tk_sqlite_int(&use, (int64_t)key->privacy);
-        tk_sqlite_int(&use, (int64_t)key->period);
-        tk_sqlite_blob(&use, scopes, sizeof scopes);
+        bind_described(&use, key, scopes);
         tk_sqlite_int(&use, key->expires_ms);
         tk_sqlite_int(&use, key->revoked_ms);
         err = run_on_row(&use);
