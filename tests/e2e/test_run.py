@@ -40,6 +40,12 @@ class Run:
     def text(self):
         return "\n".join(self.lines)
 
+    def stop(self):
+        """Whatever became of the test: nothing of it stays running."""
+        if self.child.poll() is None:
+            self.child.terminate()
+            self.child.wait(60)
+
     def started(self):
         assert self.explained.wait(120) and self.child.poll() is None, self.text()
         return self.text()
@@ -61,8 +67,21 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_first_start_lines_to_paste_and_second_start(folder):
-    run = Run(folder)
+@pytest.fixture
+def start(folder):
+    runs = []
+
+    def begin(**options):
+        runs.append(Run(folder, **options))
+        return runs[-1]
+
+    yield begin
+    for run in runs:
+        run.stop()
+
+
+def test_first_start_lines_to_paste_and_second_start(folder, start):
+    run = start()
     text = run.started()
     paste = [line for line in run.lines if re.match(r"ADMIN=|curl |cd ", line)]
     assert len(paste) == 3, text
@@ -87,7 +106,7 @@ def test_first_start_lines_to_paste_and_second_start(folder):
     for path in (folder / "var").iterdir():
         assert admin.encode() not in path.read_bytes(), path
 
-    again = Run(folder)
+    again = start()
     text = again.started()
     assert "tk_adm_" not in text and "key create" in text
     usage = subprocess.run([folder / "build/tollkey", "usage", "--config", "var/tollkey.yaml"], cwd=folder,
@@ -97,20 +116,20 @@ def test_first_start_lines_to_paste_and_second_start(folder):
     assert code == 0, text
 
 
-def test_an_address_that_is_taken_is_named(folder):
+def test_an_address_that_is_taken_is_named(folder, start):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = "127.0.0.1:%d" % taken.getsockname()[1]
-        code, text = Run(folder, demo_listen=address).ended()
+        code, text = start(demo_listen=address).ended()
     assert code != 0
     assert f"something listens on {address} already" in text and "DEMO_LISTEN=" in text
     assert not (folder / "var" / "first-key.json").exists()
 
 
-def test_a_provider_of_ones_own_is_used_without_the_demo(folder):
+def test_a_provider_of_ones_own_is_used_without_the_demo(folder, start):
     (folder / "tollkey.yaml").write_text(
         "providers:\n  mine: { base_url: \"http://127.0.0.1:9/v1\" }\n"
         "models:\n  - { id: mine-1, provider: mine, max_output_tokens: 10, price: { input: 1, output: 1 } }\n")
-    run = Run(folder)
+    run = start()
     text = run.started()
     assert "demo upstream" not in text and '"model":"mine-1"' in text
     assert (folder / "var" / "tollkey.db").exists()
@@ -118,9 +137,9 @@ def test_a_provider_of_ones_own_is_used_without_the_demo(folder):
     assert code == 0, text
 
 
-def test_a_bad_configuration_is_said_and_nothing_stays_running(folder):
+def test_a_bad_configuration_is_said_and_nothing_stays_running(folder, start):
     (folder / "tollkey.yaml").write_text("lisen: 127.0.0.1:0\n")
-    run = Run(folder)
+    run = start()
     code, text = run.ended()
     assert code != 0
     assert "lisen" in text and "could not be made" in text
