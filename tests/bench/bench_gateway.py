@@ -2,7 +2,7 @@
 """bench_gateway: what a request costs in Tollkey, beside nginx and a bare libh2o handler, in one run.
 
   tools/bench gateway
-  build/venv/bin/python tests/bench/bench_gateway.py [--seconds S] [--rounds N] [NAME ...]    some of the rows
+  build/venv/bin/python tests/bench/bench_gateway.py [--seconds S] [--rounds N] [--keys N] [NAME ...]    some of the rows
 
 The measure is the CPU time that a server used (utime + stime of all its processes and threads) over the requests
 that it answered, because load, servers and upstream share one machine. Each server has one loop or worker. All are
@@ -484,6 +484,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--keys", type=int, default=KEYS)
     parser.add_argument("names", nargs="*")
     args = parser.parse_args()
     if subprocess.run(["ninja", "-C", BUILD, "tests/bench/bare_server", "tests/bench/fill_keys"],
@@ -494,7 +495,7 @@ def main():
         bench = Bench(folder)
         with bench.stack:
             store = bench.path("gateway.db")
-            keys = bench.fill(store, KEYS)
+            keys = bench.fill(store, args.keys)
             config = bench.config("gateway", store)
             measure_start(bench, config, keys)
             gateway = bench.tollkey(config)
