@@ -123,7 +123,8 @@ static const struct {
         {N,
          {.id = TK_PROBLEM_INVALID_PARAM, .param = "n", .detail = "d", .status = 422},
          422,
-         "{\"type\":\"about:blank\",\"title\":\"Unprocessable Content\",\"status\":422,\"code\":\"invalid_param\",\"detail\":"
+         "{\"type\":\"about:blank\",\"title\":\"Unprocessable "
+         "Content\",\"status\":422,\"code\":\"invalid_param\",\"detail\":"
          "\"A "
          "parameter is not valid.\",\"param\":\"n\",\"reason\":\"d\"}"},
 };

@@ -355,18 +355,10 @@ static void every_code_point(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                TEST(spans_of_texts),
-                TEST(equality),
-                TEST(equality_without_case),
-                TEST(beginnings),
-                TEST(finding),
-                TEST(cutting),
-                TEST(trimming),
-                TEST(copying),
-                TEST(digits),
-                TEST(hexadecimal),
-                TEST(utf8_rows),
-                TEST(utf8_agrees_with_the_slow_decoder),
+                TEST(spans_of_texts),   TEST(equality),  TEST(equality_without_case),
+                TEST(beginnings),       TEST(finding),   TEST(cutting),
+                TEST(trimming),         TEST(copying),   TEST(digits),
+                TEST(hexadecimal),      TEST(utf8_rows), TEST(utf8_agrees_with_the_slow_decoder),
                 TEST(every_code_point),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
