@@ -132,6 +132,7 @@ static void authorize(struct tk_api_call *c, const struct tk_native_authorize *a
                                    .facts = tk_native_facts(c, key, &a->model, model, a->has_cost),
                                    .least = a->least,
                                    .most = a->asked,
+                                   .priced = a->model.has_tokens,
                                    .life_ms = a->life_ms,
                                    .model = a->model.id,
                                    .now_ms = c->now_ms};
@@ -215,6 +216,7 @@ static bool price_actual(struct tk_api_call *c, const struct tk_native_model *na
         enum tk_err err = tk_price_cost(&model->price, &named->tokens, &cost);
         if (err == TK_OK) {
                 actual->named = 1u << TK_METER_USD | 1u << TK_METER_TOKENS;
+                actual->priced = true;
                 actual->amounts.of[TK_METER_USD] = cost.nano;
                 actual->amounts.of[TK_METER_TOKENS] = (int64_t)(named->tokens.input + named->tokens.output);
                 actual->tokens = named->tokens;

@@ -94,6 +94,10 @@ void tk_native_write_hold(struct tk_jw *w, const char *name, const struct tk_hol
                 write_named_amounts(w, "due", &view->hold.due);
                 write_named_amounts(w, "overrun", &view->hold.overrun);
         }
+        if (view->observed) {
+                tk_jw_key(w, "observed");
+                tk_jw_bool(w, true);
+        }
         write_time(w, "held_at", view->hold.at_s * 1000);
         if (pending)
                 write_time(w, "expires_at", view->hold.expires_ms);
@@ -122,6 +126,14 @@ static void write_window(struct tk_jw *w, struct tk_window_spec window, unsigned
         }
         if (flags & TK_LIMIT_SLIDING) {
                 tk_jw_key(w, "sliding");
+                tk_jw_bool(w, true);
+        }
+        if (flags & TK_LIMIT_OBSERVE) {
+                tk_jw_key(w, "observe");
+                tk_jw_bool(w, true);
+        }
+        if (flags & TK_LIMIT_BALANCE) {
+                tk_jw_key(w, "balance");
                 tk_jw_bool(w, true);
         }
 }

@@ -47,6 +47,8 @@ enum tk_problem_id tk_problem_of_verdict(enum tk_verdict verdict, enum tk_scope 
                 return TK_PROBLEM_MODEL_PRIVACY;
         case TK_VERDICT_RATE:
                 return TK_PROBLEM_RATE;
+        case TK_VERDICT_BALANCE:
+                return TK_PROBLEM_BALANCE;
         case TK_VERDICT_CAP:
                 return TK_PROBLEM_CAP;
         case TK_VERDICT_STORE:

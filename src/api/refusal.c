@@ -5,7 +5,8 @@
 
 enum tk_problem_id tk_problem_of_refusal(enum tk_hold_answer answer, const struct tk_refusal *refusal) {
         switch (answer) {
-        case TK_HOLD_NO_CAP:
+        case TK_HOLD_NO_BALANCE:
+        case TK_HOLD_NO_CAP: /* also of a stream that was cut, whichever of the two it was */
                 return refusal->flags & TK_LIMIT_BALANCE ? TK_PROBLEM_BALANCE
                                                          : tk_problem_of_meter(refusal->meter);
         case TK_HOLD_NO_RATE:

@@ -71,6 +71,10 @@ static bool rate(const struct tk_facts *facts) {
         return facts->hold == TK_HOLD_NO_RATE;
 }
 
+static bool balance(const struct tk_facts *facts) {
+        return facts->hold == TK_HOLD_NO_BALANCE;
+}
+
 static bool cap(const struct tk_facts *facts) {
         return facts->hold == TK_HOLD_NO_CAP;
 }
@@ -89,6 +93,7 @@ static const struct rung ladder[] = {
         {TK_VERDICT_MODEL_UNPRICED, model_unpriced},
         {TK_VERDICT_MODEL_PRIVACY, model_privacy},
         {TK_VERDICT_RATE, rate},
+        {TK_VERDICT_BALANCE, balance},
         {TK_VERDICT_CAP, cap},
         {TK_VERDICT_STORE, store},
 };

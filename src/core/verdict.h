@@ -17,7 +17,14 @@ enum tk_verdict {
         TK_VERDICT_NR
 };
 
-enum tk_hold_answer { TK_HOLD_UNTRIED, TK_HOLD_TAKEN, TK_HOLD_NO_RATE, TK_HOLD_NO_CAP, TK_HOLD_NO_STORE };
+enum tk_hold_answer {
+        TK_HOLD_UNTRIED,
+        TK_HOLD_TAKEN,
+        TK_HOLD_NO_RATE,
+        TK_HOLD_NO_BALANCE,
+        TK_HOLD_NO_CAP,
+        TK_HOLD_NO_STORE
+};
 
 struct tk_facts {
         bool key_sent;

@@ -747,7 +747,8 @@ static bool pays_enough(const struct relay *r) {
 /* Only for want of money: a rate is the same in every currency. */
 static bool may_pay_otherwise(const struct relay *r, enum tk_hold_answer answer) {
         unsigned nr = r->opt.spend_order->nr;
-        return (answer == TK_HOLD_TAKEN || answer == TK_HOLD_NO_CAP) && nr > 1 && r->spend + 1 < 2 * nr;
+        bool is_money = answer == TK_HOLD_TAKEN || answer == TK_HOLD_NO_CAP || answer == TK_HOLD_NO_BALANCE;
+        return is_money && nr > 1 && r->spend + 1 < 2 * nr;
 }
 
 static void first_hold(struct relay *r, enum tk_hold_answer answer) {

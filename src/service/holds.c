@@ -39,6 +39,8 @@ struct op {
         struct tk_snapshot *snapshot; /* AUTHORIZE */
         struct tk_facts facts;
         struct tk_amounts least, most, used;
+        bool priced;    /* AUTHORIZE: the USD of them is money of the currency that pays */
+        unsigned spend; /* tries of the spend order so far */
         int64_t life_ms;
         bool total;
         struct tk_holds_actual actual;
@@ -250,6 +252,7 @@ static void adopt(struct tk_holds_record *record, const struct tk_entry *entry) 
                          .held = entry->due,
                          .due = entry->due,
                          .overrun = entry->overrun},
+                .observed = entry->flags & TK_ENTRY_OBSERVED,
                 .ended_ms = entry->posted_at_ms,
                 .key = entry->subject,
         };
@@ -303,12 +306,16 @@ static enum tk_verdict verdict_of(enum tk_hold_answer answer) {
         switch (answer) {
         case TK_HOLD_NO_CAP:
                 return TK_VERDICT_CAP;
+        case TK_HOLD_NO_BALANCE:
+                return TK_VERDICT_BALANCE;
         case TK_HOLD_NO_RATE:
                 return TK_VERDICT_RATE;
         default:
                 return TK_VERDICT_STORE;
         }
 }
+
+static void on_held(struct tk_ticket *ticket, enum tk_hold_answer answer, void *ctx);
 
 static void held(struct op *op, enum tk_hold_answer answer) {
         struct tk_holds_record *record = op->line.record;
@@ -323,17 +330,58 @@ static void held(struct op *op, enum tk_hold_answer answer) {
         record->view.hold.expires_ms = op->now_ms + op->life_ms;
         op->left = *tk_ticket_left(record->ticket);
         op->has_left = true;
+        record->view.observed = tk_ticket_observed(record->ticket);
         record->view.key = op->facts.key->id;
         memcpy(record->view.model, op->model, sizeof op->model);
         content_of(op, record->content);
         say(op, TK_HOLDS_DONE);
 }
 
+static void move_money(struct tk_amounts *amounts, enum tk_meter to) {
+        int64_t money = amounts->of[TK_METER_USD];
+        amounts->of[TK_METER_USD] = 0;
+        amounts->of[to] = money;
+}
+
+/* What the catalogue priced is asked for in one currency: whole in each, in their order, then what is enough.
+ */
+static enum tk_hold_answer try_currency(struct op *op) {
+        const struct tk_spend_order *order = tk_worker_spend_order(op->worker);
+        struct tk_amounts least = op->least, most = op->most;
+        if (op->priced) {
+                if (op->spend < order->nr && order->nr > 1)
+                        least.of[TK_METER_USD] = most.of[TK_METER_USD];
+                move_money(&least, order->of[op->spend % order->nr]);
+                move_money(&most, order->of[op->spend % order->nr]);
+        }
+        return tk_ledger_hold(op->worker, op->snapshot, op->line.record->id, &least, &most, op->now_ms,
+                              on_held, op, &op->line.record->ticket);
+}
+
+static bool may_pay_otherwise(const struct op *op, enum tk_hold_answer answer) {
+        unsigned nr = tk_worker_spend_order(op->worker)->nr;
+        return (answer == TK_HOLD_NO_CAP || answer == TK_HOLD_NO_BALANCE) && op->priced && nr > 1 &&
+               op->spend + 1 < 2 * nr;
+}
+
+/* True when it is decided; otherwise the ledger will say. */
+static bool settle_hold(struct op *op, enum tk_hold_answer answer) {
+        while (may_pay_otherwise(op, answer)) {
+                tk_ledger_void(&op->line.record->ticket);
+                op->spend++;
+                answer = try_currency(op);
+        }
+        if (answer == TK_HOLD_UNTRIED)
+                return false;
+        held(op, answer);
+        return true;
+}
+
 static void on_held(struct tk_ticket *ticket, enum tk_hold_answer answer, void *ctx) {
         struct op *op = ctx;
         TK_UNUSED(ticket);
-        held(op, answer);
-        settle_turn(op, op->line.record->taker);
+        if (settle_hold(op, answer))
+                settle_turn(op, op->line.record->taker);
 }
 
 /* True when it is decided; otherwise the ledger will say. */
@@ -354,12 +402,7 @@ static bool run_authorize(struct op *op) {
                 return true;
         }
         record->taker = op->worker;
-        enum tk_hold_answer answer = tk_ledger_hold(op->worker, op->snapshot, record->id, &op->least,
-                                                    &op->most, op->now_ms, on_held, op, &record->ticket);
-        if (answer == TK_HOLD_UNTRIED)
-                return false;
-        held(op, answer);
-        return true;
+        return settle_hold(op, try_currency(op));
 }
 
 /* ---- extend ---- */
@@ -404,6 +447,7 @@ static void extended(struct op *op, enum tk_hold_answer answer) {
         struct tk_amounts given = beyond(tk_ticket_held(record->ticket), &record->view.hold.held);
         enum tk_err err = tk_hold_extend(&record->view.hold, &given);
         MUST(err == TK_OK); /* pending, and the ticket holds it already */
+        record->view.observed = tk_ticket_observed(record->ticket);
         op->left = *tk_ticket_left(record->ticket);
         op->has_left = true;
         say(op, TK_HOLDS_DONE);
@@ -474,8 +518,24 @@ static bool is_same_post(const struct op *op) {
                (!op->model[0] || strcmp(op->model, record->view.model) == 0);
 }
 
+/* In which currency the hold pays for what the catalogue priced. */
+static enum tk_meter currency_of(const struct tk_amounts *held) {
+        for (int m = 0; m < TK_METER_NR && held->of[TK_METER_USD] == 0; m++)
+                if (tk_meter_is_money((enum tk_meter)m) && held->of[m] > 0)
+                        return (enum tk_meter)m;
+        return TK_METER_USD;
+}
+
+static void take_priced(struct tk_holds_actual *actual, enum tk_meter currency) {
+        if (!actual->priced || currency == TK_METER_USD)
+                return;
+        move_money(&actual->amounts, currency);
+        actual->named |= 1u << currency;
+}
+
 static void run_post(struct op *op) {
         struct tk_holds_record *record = op->line.record;
+        take_priced(&op->actual, currency_of(&record->view.hold.held));
         switch (record->view.hold.state) {
         case TK_HOLD_PENDING:
                 op->actual.amounts = named_or(&op->actual, &record->view.hold.held);
@@ -602,6 +662,7 @@ void tk_holds_authorize(struct tk_worker *worker, const struct tk_holds_ask *ask
         op->facts = ask->facts;
         op->least = ask->least;
         op->most = ask->most;
+        op->priced = ask->priced;
         op->life_ms = ask->life_ms;
         copy_model(op, ask->model);
         submit(op, ask->org, ask->name);

@@ -55,6 +55,7 @@ struct tk_hold_view {
         bool has_left;          /* the operation asked the ledger, so it knows: */
         struct tk_amounts left; /* what was free beyond the hold then; INT64_MAX: not limited */
         struct tk_amounts used; /* PENDING: as reported so far */
+        bool observed;          /* it passed a limit that only observes */
         int64_t ended_ms;       /* not PENDING */
         struct tk_id key;
         char model[TK_MODEL_NAME_MAX + 1]; /* "": none was named */
@@ -87,6 +88,8 @@ struct tk_holds_ask {
         struct tk_facts
                 facts; /* of the customer's key, which is not NULL; judged when there is no such hold */
         struct tk_amounts least, most;
+        bool priced; /* by the catalogue: their USD is money of the first currency of the spend order that can
+                        pay */
         int64_t life_ms;
         const char *model; /* "": none */
         int64_t now_ms;
@@ -106,6 +109,7 @@ void tk_holds_extend(struct tk_worker *worker, struct tk_id org, struct tk_str n
 
 struct tk_holds_actual {
         unsigned named; /* bit (1 << meter): of the others, all that is held is due */
+        bool priced;    /* by the catalogue: the USD is money of the currency in which the hold pays */
         struct tk_amounts amounts;
         struct tk_tokens tokens; /* for the entry */
         const char *model;       /* "": that of the hold */

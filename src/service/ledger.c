@@ -108,7 +108,12 @@ static void take(struct tk_ticket *ticket) {
 
 static void refuse(struct tk_ticket *ticket, const struct tk_account *account, unsigned index) {
         ticket->refusal = tk_account_refusal(account, index, &ticket->want);
-        ticket->answer = tk_meter_is_money(ticket->refusal.meter) ? TK_HOLD_NO_CAP : TK_HOLD_NO_RATE;
+        if (!tk_meter_is_money(ticket->refusal.meter))
+                ticket->answer = TK_HOLD_NO_RATE;
+        else if (ticket->refusal.flags & TK_LIMIT_BALANCE)
+                ticket->answer = TK_HOLD_NO_BALANCE;
+        else
+                ticket->answer = TK_HOLD_NO_CAP;
 }
 
 static enum tk_try check_all(struct tk_ticket *ticket, struct need *need, unsigned *index) {

@@ -10,6 +10,7 @@ import openai
 import pytest
 
 from stack import BINARY, NANO_OUTPUT, PATIENCE, Stack, entries
+from test_native import Service
 from test_limits import MODELS, TINY_NANO, ask, limit, limits, nano, passes, refused, sdk, tiny, until
 
 BROKE = {"error": "Insufficient USD or Diem balance to complete request. Visit https://venice.ai/settings/api to add "
@@ -223,6 +224,60 @@ def test_a_rate_refuses_in_every_currency(stacks):
     with refused(429, "rate_limit_exceeded"):
         tiny(sdk(stack, key))
     assert [shown["used"] for shown in limits(stack, key["id"])] == [1]
+
+
+# ---- charges of other services ----
+
+
+def nano_of(number):
+    return round(number * 10**9)
+
+
+def of_model(output):
+    return {"model": "tokens=3000", "input_tokens": 0, "output_tokens": output}
+
+
+def test_what_the_catalogue_prices_is_paid_in_the_spend_order(stacks):
+    """As for a proxied call: whole in one currency, from the first that can; then a part of what it can."""
+    stack = stacks(spend_order=["diem", "usd"])
+    key = stack.key()
+    topup(stack, "org", "diem", f"{100 * NANO_OUTPUT / 1e9:.9f}", "gift")
+    topup(stack, "org", "usd", f"{1000 * NANO_OUTPUT / 1e9:.9f}", "invoice-1")
+    stack.start()
+    service = Service(stack)
+    held = service.must_authorize(key, "a", **of_model(60))["held"]
+    assert (held["usd"], nano_of(held["diem"]), held["tokens"]) == (0, 60 * NANO_OUTPUT, 60)
+    status, body = service.authorize(key, "a", **of_model(60))
+    assert (status, body.get("replayed")) == (200, True)
+    held = service.must_authorize(key, "b", **of_model(60))["held"]
+    assert (nano_of(held["usd"]), "diem" in held) == (60 * NANO_OUTPUT, False), "no hold is of two currencies"
+    for name, output in (("a", 50), ("b", 40)):
+        for repeated in (False, True):
+            status, body = service.call("POST", f"/v1/holds/{name}/post", of_model(output))
+            assert (status, body.get("replayed", False)) == (200, repeated), body
+    due = service.get("a")[1]["hold"]["due"]
+    assert (due["usd"], nano_of(due["diem"])) == (0, 50 * NANO_OUTPUT)
+    assert sorted(calls(stack, key)) == [(0, 50 * NANO_OUTPUT), (40 * NANO_OUTPUT, 0)]
+    part = service.must_authorize(key, "c", **of_model(2000), least={"usd": 10 * NANO_OUTPUT / 1e9, "tokens": 1})["held"]
+    assert (part["usd"], nano_of(part["diem"])) == (0, 50 * NANO_OUTPUT), "the first currency that has enough"
+    # What the caller priced is charged in the currency that it named.
+    assert nano_of(service.must_authorize(key, "d", cost={"usd": 0.0001})["held"]["usd"]) == 10**5
+
+
+def test_a_balance_that_is_used_up_has_a_verdict_of_its_own(stacks):
+    stack = stacks()
+    key = stack.key(usd=1)
+    topup(stack, "org", "usd", "0.5", "invoice-1")
+    stack.start()
+    service = Service(stack)
+    status, body = service.authorize(key, "a", cost={"usd": 0.6})
+    assert (status, body["verdict"]) == (200, "balance")
+    refusal = body["refusal"]
+    assert (refusal["subject"], refusal["balance"], refusal["left"]) == ("organisation", True, 0.5)
+    assert refusal["turns_at"] is None and refusal["retry_after"] is None
+    assert service.authorize(key, "a", cost={"usd": 1.1})[1]["verdict"] == "balance"
+    topup(stack, "org", "usd", "1", "invoice-2")
+    until(lambda: service.authorize(key, "a", cost={"usd": 1.1})[1]["verdict"] == "cap", seconds=1)
 
 
 # ---- the command line ----

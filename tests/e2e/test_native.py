@@ -219,6 +219,20 @@ def test_limits_of_every_kind_refuse(own):
     assert (body["verdict"], body["refusal"]["subject"], body["refusal"]["cap"]) == ("cap", "organisation", 0.5)
 
 
+def test_an_observing_limit_is_told_and_refuses_nothing(own):
+    """Also after a restart, from the entry."""
+    key = own.key()
+    own.cli("limit", "set", key["id"], "--meter", "usd", "--window", "day", "--cap", "0.5", "--observe")
+    service = Service(own)
+    assert "observed" not in service.must_authorize(key, "within", cost={"usd": 0.4})
+    assert service.must_authorize(key, "beyond", cost={"usd": 0.4})["observed"] is True
+    assert service.post("beyond", usd=0.4)[1]["hold"]["observed"] is True
+    restart(own)
+    assert Service(own).get("beyond")[1]["hold"]["observed"] is True
+    shown = Service(own).call("POST", "/v1/verify", {"key": key["key"]})[1]["key"]["limits"]
+    assert [(limit["cap"], limit.get("observe")) for limit in shown] == [(0.5, True)]
+
+
 def test_callers_without_the_right(stack, service, name):
     key = stack.key()
     paths = [("POST", "/v1/authorize", {"key": key["key"], "id": name}), ("POST", "/v1/verify", {"key": key["key"]}),

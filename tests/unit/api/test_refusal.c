@@ -144,6 +144,7 @@ static void which_problem_it_is(void **state) {
         TK_UNUSED(state);
         assert_int_equal(tk_problem_of_refusal(TK_HOLD_NO_CAP, &usd), TK_PROBLEM_USD_CAP);
         assert_int_equal(tk_problem_of_refusal(TK_HOLD_NO_CAP, &balance), TK_PROBLEM_BALANCE);
+        assert_int_equal(tk_problem_of_refusal(TK_HOLD_NO_BALANCE, &balance), TK_PROBLEM_BALANCE);
         assert_int_equal(tk_problem_of_refusal(TK_HOLD_NO_RATE, &tokens), TK_PROBLEM_RATE);
         assert_int_equal(tk_problem_of_refusal(TK_HOLD_NO_STORE, &usd), TK_PROBLEM_STORE);
 }

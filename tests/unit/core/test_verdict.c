@@ -86,6 +86,8 @@ static void each_refusal_alone(void **state) {
         facts = a_chat_call(&key);
         facts.hold = TK_HOLD_NO_RATE;
         expect("too fast", &facts, TK_VERDICT_RATE);
+        facts.hold = TK_HOLD_NO_BALANCE;
+        expect("not paid for", &facts, TK_VERDICT_BALANCE);
         facts.hold = TK_HOLD_NO_CAP;
         expect("too dear", &facts, TK_VERDICT_CAP);
         facts.hold = TK_HOLD_NO_STORE;
@@ -151,6 +153,7 @@ static enum tk_verdict naive(const struct tk_facts *f) {
         applies[TK_VERDICT_MODEL_UNKNOWN] = f->model_needed && !f->model_known;
         applies[TK_VERDICT_MODEL_UNPRICED] = f->model_needed && !f->model_priced;
         applies[TK_VERDICT_RATE] = f->hold == TK_HOLD_NO_RATE;
+        applies[TK_VERDICT_BALANCE] = f->hold == TK_HOLD_NO_BALANCE;
         applies[TK_VERDICT_CAP] = f->hold == TK_HOLD_NO_CAP;
         applies[TK_VERDICT_STORE] = f->hold == TK_HOLD_NO_STORE;
         for (int i = 0; i < TK_VERDICT_NR; i++)
