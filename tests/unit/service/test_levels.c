@@ -236,18 +236,19 @@ static void a_top_up_acts_at_once_and_once(void **state) {
         assert_ok(topup(bed, TK_METER_USD, 100, "one"));
         assert_int_equal(hold_at(bed, key, 90, AT(0, 0), &t), TK_HOLD_TAKEN);
         bed_post(&t, 90, AT(0, 0));
-        assert_refused(bed, key, 11, AT(0, 0), TK_HOLD_NO_CAP, TK_SUBJECT_ORG);
+        assert_refused(bed, key, 11, AT(0, 0), TK_HOLD_NO_BALANCE, TK_SUBJECT_ORG);
         assert_ok(topup(bed, TK_METER_USD, 100, "one")); /* told twice */
-        assert_refused(bed, key, 11, AT(0, 0), TK_HOLD_NO_CAP, TK_SUBJECT_ORG);
+        assert_refused(bed, key, 11, AT(0, 0), TK_HOLD_NO_BALANCE, TK_SUBJECT_ORG);
         assert_int_equal(topup(bed, TK_METER_USD, 101, "one"), TK_E_CONFLICT);
-        assert_int_equal(hold_at(bed, key, 11, AT(0, 0), &t), TK_HOLD_NO_CAP);
+        assert_int_equal(hold_at(bed, key, 11, AT(0, 0), &t), TK_HOLD_NO_BALANCE);
         assert_true(tk_ticket_refusal(t)->flags & TK_LIMIT_BALANCE);
         assert_int_equal(tk_ticket_refusal(t)->turns_s, INT64_MAX);
         tk_ledger_void(&t);
         assert_ok(topup(bed, TK_METER_USD, 50, "two"));
         assert_int_equal(hold_at(bed, key, 60, AT(1, 0), &t), TK_HOLD_TAKEN);
         assert_int_equal(tk_ticket_left(t)->of[TK_METER_USD], 0);
-        assert_refused(bed, key, 1, AT(TK_DAY_S, 0), TK_HOLD_NO_CAP, TK_SUBJECT_ORG); /* no day brings more */
+        assert_refused(bed, key, 1, AT(TK_DAY_S, 0), TK_HOLD_NO_BALANCE,
+                       TK_SUBJECT_ORG); /* no day brings more */
         bed_post(&t, 60, AT(1, 0));
         tk_snapshot_release(&key);
 }
@@ -264,7 +265,7 @@ static void a_balance_holds_over_a_restart(void **state) {
         bed_stop(bed);
         bed_start(bed);
         assert_ok(tk_keys_identify(bed->worker, (struct tk_str){secret.at, secret.len}, &key));
-        assert_refused(bed, key, 31, AT(0, 0), TK_HOLD_NO_CAP, TK_SUBJECT_ORG);
+        assert_refused(bed, key, 31, AT(0, 0), TK_HOLD_NO_BALANCE, TK_SUBJECT_ORG);
         assert_int_equal(hold_at(bed, key, 30, AT(0, 0), &t), TK_HOLD_TAKEN);
         tk_ledger_void(&t);
         tk_snapshot_release(&key);
