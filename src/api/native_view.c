@@ -107,15 +107,14 @@ void tk_native_write_hold(struct tk_jw *w, const char *name, const struct tk_hol
 }
 
 static const char *subject_name(enum tk_subject_kind kind) {
-        switch (kind) {
-        case TK_SUBJECT_ORG:
-                return "organisation";
-        case TK_SUBJECT_WORKSPACE:
-                return "workspace";
-        case TK_SUBJECT_KEY:
-                break;
-        }
-        return "key";
+        static const char *const names[TK_SUBJECT_NR] = {
+                [TK_SUBJECT_ORG] = "organisation",
+                [TK_SUBJECT_WORKSPACE] = "workspace",
+                [TK_SUBJECT_USER] = "user",
+                [TK_SUBJECT_KEY] = "key",
+        };
+        MUST((unsigned)kind < TK_SUBJECT_NR);
+        return names[kind];
 }
 
 static void write_window(struct tk_jw *w, struct tk_window_spec window, unsigned flags) {

@@ -61,6 +61,7 @@ static void say_turn(const struct tk_refusal *refusal, struct tk_buf *out) {
 void tk_refusal_say(const struct tk_refusal *refusal, struct tk_buf *out) {
         static const char *const whose[] = {[TK_SUBJECT_ORG] = "the organisation",
                                             [TK_SUBJECT_WORKSPACE] = "the workspace",
+                                            [TK_SUBJECT_USER] = "the user",
                                             [TK_SUBJECT_KEY] = "this key"};
         struct tk_count count = {refusal->posted, refusal->held};
         if (tk_id_none(refusal->subject))

@@ -21,6 +21,7 @@ struct tk_key {
         struct tk_id id;
         struct tk_id org;
         struct tk_id workspace;
+        struct tk_id user;  /* whose it is; none: nobody's */
         uint8_t digest[32]; /* SHA-256 of the whole key text */
         char last6[TK_KEY_LAST6 + 1];
         char description[TK_DESCRIPTION_BYTES_MAX + 1];

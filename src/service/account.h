@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * account: what one subject (a key, a workspace, an organisation) has spent and holds, in memory, against its
- * limits.
+ * account: what one subject (a key, a user, a workspace, an organisation) has spent and holds, in memory,
+ * against its limits.
  *
  * For each limit a counter; for each counter a slot for the current window, one for the window before it
  * where a rate may slide, and one for each earlier window in which a hold is still live, so that a stream
@@ -54,8 +54,9 @@ struct tk_account {
         struct tk_lock lock;
         struct tk_id id;           /* of the subject; immutable */
         enum tk_subject_kind kind; /* immutable */
-        /* Immutable after it was put into the ring: organisation, workspace; both NULL but for keys. */
-        struct tk_account *parents[2];
+        /* Immutable after it was put into the ring: organisation, workspace, user; NULL where a key has none,
+         * and all of them but for keys. */
+        struct tk_account *parents[TK_SUBJECT_KEY];
 
         /* under lock */
         unsigned counters_nr;

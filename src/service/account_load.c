@@ -9,7 +9,8 @@
  *   doubt               what a crash left open, until its window ends or it is resolved
  *
  * That holds only between two batches on the writer's thread, so loads run there and nowhere else. An
- * organisation or workspace has no usage rows of its own: its sum is that of its keys, revoked ones included.
+ * organisation, workspace or user has no usage rows of its own: its sum is that of its keys, revoked ones
+ * included.
  */
 #include "service/account_load.h"
 
@@ -82,10 +83,12 @@ static enum tk_err stored_sum(const struct tk_account *account, struct tk_reader
         case TK_SUBJECT_WORKSPACE:
                 return tk_reader_usage_sum_group(reader, TK_GROUP_WORKSPACE, account->id, limit->meter, from,
                                                  to, sum);
-        case TK_SUBJECT_KEY:
-                break;
+        case TK_SUBJECT_USER:
+                return tk_reader_usage_sum_group(reader, TK_GROUP_USER, account->id, limit->meter, from, to,
+                                                 sum);
+        default:
+                return tk_reader_usage_sum(reader, account->id, limit->meter, from, to, sum);
         }
-        return tk_reader_usage_sum(reader, account->id, limit->meter, from, to, sum);
 }
 
 static enum tk_err load_slot(const struct tk_account *account, struct tk_reader *reader,

@@ -95,27 +95,28 @@ static enum tk_err at_most(enum tk_err err, int64_t *sum) {
 }
 
 /*
- * What a subject has posted in a window. An id that is no key's is an organisation's or a workspace's; as the
- * other of the two it has no keys, so the larger sum is the right one.
+ * What a subject has posted in a window. An id that is no key's is that of an organisation, workspace or
+ * user; as another of the three it has no keys, so the largest sum is the right one.
  */
 static enum tk_err posted_sum(struct tk_reader *reader, const struct tk_lease *lease, int64_t *posted) {
         struct tk_key key;
-        int64_t from, to, org = 0, workspace = 0;
+        int64_t from, to;
         tk_window_hours(lease->window, lease->number, &from, &to);
         enum tk_err err = tk_reader_key_by_id(reader, lease->subject, &key);
         if (err == TK_OK || err == TK_E_CORRUPT) /* a damaged key is one, and keeps nobody from starting */
                 return at_most(tk_reader_usage_sum(reader, lease->subject, lease->meter, from, to, posted),
                                posted);
-        if (err != TK_E_NOT_FOUND)
-                return err;
-        err = at_most(
-                tk_reader_usage_sum_group(reader, TK_GROUP_ORG, lease->subject, lease->meter, from, to, &org),
-                &org);
-        if (err == TK_OK)
-                err = at_most(tk_reader_usage_sum_group(reader, TK_GROUP_WORKSPACE, lease->subject,
-                                                        lease->meter, from, to, &workspace),
-                              &workspace);
-        *posted = org > workspace ? org : workspace;
+        if (err == TK_E_NOT_FOUND)
+                err = TK_OK;
+        *posted = 0;
+        for (unsigned group = 0; group < TK_GROUP_NR && err == TK_OK; group++) {
+                int64_t sum = 0;
+                err = at_most(tk_reader_usage_sum_group(reader, (enum tk_group)group, lease->subject,
+                                                        lease->meter, from, to, &sum),
+                              &sum);
+                if (sum > *posted)
+                        *posted = sum;
+        }
         return err;
 }
 
@@ -202,7 +203,7 @@ enum tk_err tk_leases_return(struct tk_store *store, struct tk_reader *reader) {
 
 /* ---- the operator's word ---- */
 
-#define LEVELS_MAX 3
+#define LEVELS_MAX 4
 
 /* A subject and those above it, from the bottom. */
 struct lineage {
@@ -218,6 +219,7 @@ static enum tk_err lineage_get(struct tk_store *store, struct tk_reader *reader,
         enum tk_err err = tk_reader_key_by_id(reader, subject, &key);
         if (err == TK_OK) {
                 out->key = true;
+                out->id[out->nr++] = key.user;
                 out->id[out->nr++] = key.workspace;
                 out->id[out->nr++] = key.org;
         } else if (err == TK_E_NOT_FOUND && tk_id_eq(subject, tk_store_workspace(store))) {

@@ -29,8 +29,8 @@ TK_CHECKED enum tk_err tk_leases_return(struct tk_store *store, struct tk_reader
  * The word on one doubt, in a batch that the caller has begun and ends: `spent` of it was spent, and is added
  * to the usage of its subject at the hour in which the doubt was found, or the nearest one of its window. The
  * rest was not, and is free again. The same money may be in doubt elsewhere: in other windows of the subject
- * and at the workspace and organisation above it; there as much goes from doubt to spent. NOT_FOUND: no such
- * doubt; its amount does not matter. RANGE: more than is in doubt.
+ * and at the user, workspace and organisation above it; there as much goes from doubt to spent. NOT_FOUND: no
+ * such doubt; its amount does not matter. RANGE: more than is in doubt.
  */
 TK_CHECKED enum tk_err tk_doubt_resolve(struct tk_store *store, struct tk_reader *reader,
                                         const struct tk_doubt *doubt, int64_t spent);

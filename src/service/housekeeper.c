@@ -47,7 +47,7 @@ static void reload_settled(struct tk_job *job) {
                 err = tk_reader_key_by_id(reload->service->writer_reader, reload->id, &key);
         if (err == TK_OK)
                 tk_ledger_key_changed(reload->service, &key);
-        else if (err == TK_E_NOT_FOUND) /* no key: the limits of an organisation or workspace */
+        else if (err == TK_E_NOT_FOUND) /* no key: the limits of an organisation, workspace or user */
                 tk_ledger_subject_changed(reload->service, reload->id);
         else {
                 tk_log(TK_ERROR, "housekeeper", "a changed key cannot be read: %s", tk_err_text(err));

@@ -392,7 +392,7 @@ static enum tk_hold_answer attempt(struct tk_ticket *ticket) {
 
 /* From the top: the order in which locks are taken, and in which a refusal is reported. */
 static void add_places(struct tk_ticket *ticket, struct tk_account *key) {
-        for (int i = 0; i < 2; i++)
+        for (int i = 0; i < TK_SUBJECT_KEY; i++)
                 if (key->parents[i])
                         ticket->places[ticket->places_nr++].account = key->parents[i];
         ticket->places[ticket->places_nr++].account = key;

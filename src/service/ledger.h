@@ -2,10 +2,10 @@
  *
  * ledger: hold, extend, post, void. Nothing is ever served that is not held first.
  *
- * A ticket is a live hold on the limits of one key, of its workspace and of its organisation. Taking it is
- * all or nothing over all of them, and usually immediate; when counters must be read first, or more must be
- * lent by the store first, it completes later, on the worker's thread. A post is durable soon after; the
- * amounts it covers were lent durably before.
+ * A ticket is a live hold on the limits of one key, of its user if it has one, of its workspace and of its
+ * organisation. Taking it is all or nothing over all of them, and usually immediate; when counters must be
+ * read first, or more must be lent by the store first, it completes later, on the worker's thread. A post is
+ * durable soon after; the amounts it covers were lent durably before.
  *
  * After it was taken a ticket may be extended and ended on any thread, one operation at a time; completions
  * still arrive on the thread of the worker that took it.
@@ -20,8 +20,8 @@
 struct tk_snapshot;
 struct tk_ticket;
 
-/* Whose limits: a hold asks all three, from the top. */
-enum tk_subject_kind { TK_SUBJECT_ORG, TK_SUBJECT_WORKSPACE, TK_SUBJECT_KEY };
+/* Whose limits: a hold asks all four, from the top; the order of locks, too. The last is a key. */
+enum tk_subject_kind { TK_SUBJECT_ORG, TK_SUBJECT_WORKSPACE, TK_SUBJECT_USER, TK_SUBJECT_KEY, TK_SUBJECT_NR };
 
 /* Why a hold was refused. */
 struct tk_refusal {

@@ -11,7 +11,7 @@
  * the change acts before its completion is told. Writer's thread, between two batches. */
 void tk_ledger_key_changed(struct tk_service *service, const struct tk_key *key);
 
-/* The same for the limits of an organisation or workspace. */
+/* The same for the limits of an organisation, workspace or user. */
 void tk_ledger_subject_changed(struct tk_service *service, struct tk_id subject);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * limits: the limits of an organisation or workspace, which every key below it is held to as well. A key's
- * own limits are part of its record: keys.h.
+ * limits: the limits of an organisation, workspace or user, which every key below it is held to as well. A
+ * key's own limits are part of its record: keys.h.
  */
 #ifndef TK_SERVICE_LIMITS_H
 #define TK_SERVICE_LIMITS_H

@@ -247,7 +247,8 @@ static struct tk_account *account_new(struct tk_id id, enum tk_subject_kind kind
         return account;
 }
 
-/* The account of an organisation or workspace; made when it is not there. NULL: none, or out of memory. */
+/* The account of an organisation, workspace or user; made when it is not there. NULL: none, or out of memory.
+ */
 static struct tk_account *parent_get(struct tk_ring *ring, struct tk_id id, enum tk_subject_kind kind) {
         if (tk_id_none(id))
                 return NULL;
@@ -266,13 +267,19 @@ static struct tk_account *key_account_new(struct tk_ring *ring, const struct tk_
         if (!account)
                 return NULL;
         memcpy(account->digest, key->digest, 32);
-        account->parents[0] = parent_get(ring, key->org, TK_SUBJECT_ORG);
-        account->parents[1] = parent_get(ring, key->workspace, TK_SUBJECT_WORKSPACE);
-        if ((account->parents[0] || tk_id_none(key->org)) &&
-            (account->parents[1] || tk_id_none(key->workspace)))
-                return account;
-        account_free(account); /* without its parents their limits would be forgotten */
-        return NULL;
+        const struct tk_id above[TK_SUBJECT_KEY] = {
+                [TK_SUBJECT_ORG] = key->org,
+                [TK_SUBJECT_WORKSPACE] = key->workspace,
+                [TK_SUBJECT_USER] = key->user,
+        };
+        for (unsigned i = 0; i < TK_SUBJECT_KEY; i++) {
+                account->parents[i] = parent_get(ring, above[i], (enum tk_subject_kind)i);
+                if (account->parents[i] || tk_id_none(above[i]))
+                        continue;
+                account_free(account); /* without its parents their limits would be forgotten */
+                return NULL;
+        }
+        return account;
 }
 
 static void add_by_id(struct tk_ring *ring, struct tk_account *account) {

@@ -5,15 +5,15 @@
  *
  *   asked -> [waiting] -> live (hold PENDING) -> posting (hold POSTED) -> freed after the commit
  *
- * It has a place in each account that it touches (organisation, workspace, key: also the order in which their
- * locks are taken); its places are all on the same list of their accounts, or all on none.
+ * It has a place in each account that it touches (organisation, workspace, user, key: also the order in which
+ * their locks are taken); its places are all on the same list of their accounts, or all on none.
  */
 #ifndef TK_SERVICE_TICKET_H
 #define TK_SERVICE_TICKET_H
 
 #include "service/account.h"
 
-#define TK_PLACES_MAX 3
+#define TK_PLACES_MAX TK_SUBJECT_NR
 
 enum tk_ticket_list { TK_TICKET_NOWHERE, TK_TICKET_LIVE, TK_TICKET_POSTING };
 

@@ -586,7 +586,7 @@ enum tk_err tk_reader_usage_sum_group(struct tk_reader *reader, enum tk_group gr
                                       enum tk_meter meter, int64_t from_hour, int64_t to_hour, int64_t *sum) {
         int64_t found = 0;
         MUST((unsigned)meter < TK_METER_NR);
-        MUST(group == TK_GROUP_ORG || group == TK_GROUP_WORKSPACE);
+        MUST((unsigned)group < TK_GROUP_NR);
         *sum = 0;
         if (!hours_span(&from_hour, &to_hour))
                 return TK_OK;

@@ -74,7 +74,7 @@ struct tk_doubt {
 /* Money that was paid in advance. Append only. */
 struct tk_topup {
         char id[TK_TOPUP_ID_MAX + 1]; /* the payer's: printable ASCII without spaces; says which it is */
-        struct tk_id subject;         /* an organisation or workspace */
+        struct tk_id subject;         /* an organisation, workspace or user */
         enum tk_meter meter;          /* of money */
         int64_t amount;               /* > 0 */
         int64_t at_ms;
@@ -113,7 +113,7 @@ TK_CHECKED enum tk_err tk_store_mark_undo(struct tk_store *store);
 
 /* CONFLICT: the id or the digest exists. This and the next append to the change log (below). */
 TK_CHECKED enum tk_err tk_store_key_insert(struct tk_store *store, const struct tk_key *key);
-/* Replaces everything but id, digest, org, workspace, created_ms and last_used_ms. NOT_FOUND. */
+/* Replaces everything but id, digest, org, workspace, user, created_ms and last_used_ms. NOT_FOUND. */
 TK_CHECKED enum tk_err tk_store_key_update(struct tk_store *store, const struct tk_key *key);
 /* Sets last_used_ms when it is later than what is stored. Not a change for the log. NOT_FOUND. */
 TK_CHECKED enum tk_err tk_store_key_touch(struct tk_store *store, struct tk_id id, int64_t used_ms);
@@ -127,8 +127,8 @@ TK_CHECKED enum tk_err tk_store_usage_add(struct tk_store *store, struct tk_id s
                                           int64_t hour, int64_t amount);
 TK_CHECKED enum tk_err tk_store_entry_add(struct tk_store *store, const struct tk_entry *entry);
 /*
- * Replaces all limits of an organisation or workspace but its balances, which only a top-up changes; none
- * of these may be one (RANGE). CONFLICT: the subject is a key, whose limits are in its row, or a balance
+ * Replaces all limits of an organisation, workspace or user but its balances, which only a top-up changes;
+ * none of these may be one (RANGE). CONFLICT: the subject is a key, whose limits are in its row, or a balance
  * lies on the same meter and window as one of these. TOO_BIG: too many beside the balances. Appends to the
  * change log.
  */
@@ -185,14 +185,15 @@ TK_CHECKED enum tk_err tk_reader_usage_sum(struct tk_reader *reader, struct tk_i
                                            int64_t *sum);
 
 /*
- * The same over all keys of an organisation or workspace, also those that were revoked, and over what is
- * noted of itself: spent, but not known by which key.
+ * The same over all keys of an organisation, workspace or user, also those that were revoked, and over what
+ * is noted of itself: spent, but not known by which key.
  */
-enum tk_group { TK_GROUP_ORG, TK_GROUP_WORKSPACE };
+enum tk_group { TK_GROUP_ORG, TK_GROUP_WORKSPACE, TK_GROUP_USER };
+#define TK_GROUP_NR 3
 TK_CHECKED enum tk_err tk_reader_usage_sum_group(struct tk_reader *reader, enum tk_group group,
                                                  struct tk_id id, enum tk_meter meter, int64_t from_hour,
                                                  int64_t to_hour, int64_t *sum);
-/* Limits of an organisation, workspace or key; none is TK_OK with 0. */
+/* Limits of an organisation, workspace, user or key; none is TK_OK with 0. */
 TK_CHECKED enum tk_err tk_reader_limits(struct tk_reader *reader, struct tk_id subject,
                                         struct tk_limit limits[TK_KEY_LIMITS_MAX], unsigned *limits_nr);
 
@@ -217,7 +218,7 @@ TK_CHECKED enum tk_err tk_reader_doubt_list(struct tk_reader *reader, struct tk_
                                             tk_doubt_each_f *each, void *ctx);
 
 typedef bool tk_change_each_f(int64_t seq, struct tk_id subject, void *ctx);
-/* Changes of keys, workspaces and organisations with seq > after, ascending; also those made by other
+/* Changes of keys, users, workspaces and organisations with seq > after, ascending; also those made by other
  * processes on the same file. */
 TK_CHECKED enum tk_err tk_reader_changes(struct tk_reader *reader, int64_t after, tk_change_each_f *each,
                                          void *ctx);

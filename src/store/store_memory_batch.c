@@ -118,6 +118,7 @@ enum tk_err tk_memory_key_update(struct tk_store *base, const struct tk_key *key
                 return no_memory();
         copy->org = seen->org;
         copy->workspace = seen->workspace;
+        copy->user = seen->user;
         memcpy(copy->digest, seen->digest, sizeof copy->digest);
         copy->created_ms = seen->created_ms;
         copy->last_used_ms = seen->last_used_ms;

@@ -117,6 +117,12 @@ enum tk_err tk_memory_reader_usage_sum(struct tk_reader *reader, struct tk_id su
         return unlock(reader, sum_series(store, subject, meter, from_hour, to_hour, sum));
 }
 
+static struct tk_id group_of(const struct tk_key *key, enum tk_group group) {
+        if (group == TK_GROUP_ORG)
+                return key->org;
+        return group == TK_GROUP_USER ? key->user : key->workspace;
+}
+
 enum tk_err tk_memory_reader_usage_sum_group(struct tk_reader *reader, enum tk_group group, struct tk_id id,
                                              enum tk_meter meter, int64_t from_hour, int64_t to_hour,
                                              int64_t *sum) {
@@ -124,7 +130,7 @@ enum tk_err tk_memory_reader_usage_sum_group(struct tk_reader *reader, enum tk_g
         enum tk_err err = sum_series(store, id, meter, from_hour, to_hour, sum);
         for (size_t i = 0; i < store->keys_nr && !err; i++) {
                 const struct tk_key *key = store->keys[i];
-                if (tk_id_eq(group == TK_GROUP_ORG ? key->org : key->workspace, id))
+                if (tk_id_eq(group_of(key, group), id))
                         err = sum_series(store, key->id, meter, from_hour, to_hour, sum);
         }
         return unlock(reader, err);

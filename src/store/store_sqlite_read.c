@@ -149,10 +149,17 @@ enum tk_err tk_sqlite_reader_usage_sum(struct tk_reader *reader, struct tk_id su
 enum tk_err tk_sqlite_reader_usage_sum_group(struct tk_reader *reader, enum tk_group group, struct tk_id id,
                                              enum tk_meter meter, int64_t from_hour, int64_t to_hour,
                                              int64_t *sum) {
-        const bool org = group == TK_GROUP_ORG;
-        return sum_span(conn_of(reader), org ? TK_SQL_USAGE_TOTAL_ORG : TK_SQL_USAGE_TOTAL_WORKSPACE,
-                        org ? TK_SQL_USAGE_PARTS_ORG : TK_SQL_USAGE_PARTS_WORKSPACE, id, meter, from_hour,
-                        to_hour, sum);
+        static const enum tk_sqlite_stmt totals[TK_GROUP_NR] = {
+                [TK_GROUP_ORG] = TK_SQL_USAGE_TOTAL_ORG,
+                [TK_GROUP_WORKSPACE] = TK_SQL_USAGE_TOTAL_WORKSPACE,
+                [TK_GROUP_USER] = TK_SQL_USAGE_TOTAL_USER,
+        };
+        static const enum tk_sqlite_stmt parts[TK_GROUP_NR] = {
+                [TK_GROUP_ORG] = TK_SQL_USAGE_PARTS_ORG,
+                [TK_GROUP_WORKSPACE] = TK_SQL_USAGE_PARTS_WORKSPACE,
+                [TK_GROUP_USER] = TK_SQL_USAGE_PARTS_USER,
+        };
+        return sum_span(conn_of(reader), totals[group], parts[group], id, meter, from_hour, to_hour, sum);
 }
 
 enum tk_err tk_sqlite_reader_limits(struct tk_reader *reader, struct tk_id subject,

@@ -73,6 +73,7 @@ enum tk_err tk_sqlite_key_read(struct tk_sqlite_use *use, struct tk_key *out) {
         tk_sqlite_col_blob(use, out->id.b, sizeof out->id.b);
         tk_sqlite_col_blob(use, out->org.b, sizeof out->org.b);
         tk_sqlite_col_blob(use, out->workspace.b, sizeof out->workspace.b);
+        tk_sqlite_col_blob(use, out->user.b, sizeof out->user.b);
         tk_sqlite_col_blob(use, out->digest, sizeof out->digest);
         tk_sqlite_col_text(use, out->last6, sizeof out->last6);
         tk_sqlite_col_text(use, out->description, sizeof out->description);

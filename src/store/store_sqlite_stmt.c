@@ -16,8 +16,8 @@
 #define LOG_AGAIN_MS 1000
 
 #define KEY_COLUMNS                                                                                          \
-        "id, org, workspace, digest, last6, description, kind, privacy, period, scopes, created_ms, "        \
-        "expires_ms, last_used_ms, revoked_ms"
+        "id, org, workspace, user_id, digest, last6, description, kind, privacy, period, scopes, "           \
+        "created_ms, expires_ms, last_used_ms, revoked_ms"
 #define ENTRY_COLUMNS                                                                                        \
         "id, org, subject, held_at_ms, posted_at_ms, model, flags, input_tokens, output_tokens, "            \
         "cached_tokens, cache_write_tokens, due_usd, due_diem, due_vcu, due_requests, due_tokens, "          \
@@ -63,7 +63,7 @@ static const struct {
                  "INSERT INTO workspace (id, org, name, created_ms) VALUES (?1, ?2, ?3, ?4)"},
         [TK_SQL_KEY_INSERT] = {"writing a key",
                                "INSERT INTO api_key (" KEY_COLUMNS ") "
-                               "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"},
+                               "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"},
         [TK_SQL_KEY_UPDATE] = {"changing a key",
                                "UPDATE api_key SET last6 = ?2, description = ?3, kind = ?4, privacy = ?5, "
                                "period = ?6, scopes = ?7, expires_ms = ?8, revoked_ms = ?9 WHERE id = ?1"},
@@ -121,8 +121,10 @@ static const struct {
         [TK_SQL_USAGE_PARTS] = {"reading usage", USAGE_PARTS(USAGE_OWN)},
         [TK_SQL_USAGE_TOTAL_ORG] = {"reading usage", USAGE_GROUP_TOTAL("org")},
         [TK_SQL_USAGE_TOTAL_WORKSPACE] = {"reading usage", USAGE_GROUP_TOTAL("workspace")},
+        [TK_SQL_USAGE_TOTAL_USER] = {"reading usage", USAGE_GROUP_TOTAL("user_id")},
         [TK_SQL_USAGE_PARTS_ORG] = {"reading usage", USAGE_GROUP_PARTS("org")},
         [TK_SQL_USAGE_PARTS_WORKSPACE] = {"reading usage", USAGE_GROUP_PARTS("workspace")},
+        [TK_SQL_USAGE_PARTS_USER] = {"reading usage", USAGE_GROUP_PARTS("user_id")},
         [TK_SQL_ENTRY_GET] = {"reading an entry", "SELECT " ENTRY_COLUMNS " FROM entry WHERE id = ?1"},
         [TK_SQL_ENTRY_LIST_SUBJECT] = {"listing entries",
                                        "SELECT " ENTRY_COLUMNS " FROM entry WHERE subject = ?2 AND org = ?1 "

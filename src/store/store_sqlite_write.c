@@ -89,6 +89,7 @@ enum tk_err tk_sqlite_key_insert(struct tk_store *store, const struct tk_key *ke
         tk_sqlite_id(&use, &key->id);
         tk_sqlite_id(&use, &key->org);
         tk_sqlite_id(&use, &key->workspace);
+        tk_sqlite_id(&use, &key->user);
         tk_sqlite_blob(&use, key->digest, sizeof key->digest);
         bind_described(&use, key, scopes);
         tk_sqlite_int(&use, key->created_ms);

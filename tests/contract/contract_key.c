@@ -40,7 +40,9 @@ static void test_key_round_trip(void **state) {
         bare.created_ms = 0;
         memset(&bare.org, 0, sizeof bare.org);
         memset(&bare.workspace, 0, sizeof bare.workspace);
-        const struct tk_key cases[] = {key_of(fix->org, 1), bare, key_extreme(fix->org)};
+        struct tk_key owned = key_of(fix->org, 4);
+        owned.user = id_of(901);
+        const struct tk_key cases[] = {key_of(fix->org, 1), bare, key_extreme(fix->org), owned};
         for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
                 key_put(fix->store, &cases[i]);
                 memset(&seen, 0xAA, sizeof seen);
@@ -84,8 +86,8 @@ static void test_key_of_which_an_id_or_digest_exists_is_a_conflict(void **state)
 
 static void test_key_update_keeps_what_never_changes(void **state) {
         struct fix *fix = *state;
-        const struct tk_key old = key_of(fix->org, 1);
-        struct tk_key want = key_extreme(id_of(50)), seen;
+        struct tk_key old = key_of(fix->org, 1), want = key_extreme(id_of(50)), seen;
+        old.user = id_of(901);
         key_put(fix->store, &old);
         want.id = old.id;
         assert_ok(tk_store_begin(fix->store));
@@ -94,6 +96,7 @@ static void test_key_update_keeps_what_never_changes(void **state) {
         assert_ok(tk_store_commit(fix->store));
         want.org = old.org;
         want.workspace = old.workspace;
+        want.user = old.user;
         memcpy(want.digest, old.digest, sizeof want.digest);
         want.created_ms = old.created_ms;
         want.last_used_ms = 77;

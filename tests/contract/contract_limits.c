@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Limits of organisations and workspaces, and what their keys used together.
+ * Limits of organisations, workspaces and users, and what their keys used together.
  */
 #include "contract/contract.h"
 
@@ -9,6 +9,7 @@
 /* ---- limits ---- */
 
 #define WORKSPACE 900u
+#define USER      950u
 
 static struct tk_limit limit_of(unsigned n) {
         return (struct tk_limit){.meter = (enum tk_meter)(n % TK_METER_NR),
@@ -156,13 +157,14 @@ static int64_t sum_of(const struct fix *fix, enum tk_group group, struct tk_id i
 
 /*
  * Keys 1 to 4 of the organisation, of which 1 and 2 are in WORKSPACE and each other is in one of its own; 5
- * is of another organisation. 2 is revoked and 3 has expired.
+ * is of another organisation. 2 is revoked and 3 has expired; these two are of USER, and the others nobody's.
  */
 static void fill_group(struct fix *fix) {
         assert_ok(tk_store_begin(fix->store));
         for (unsigned n = 1; n <= 5; n++) {
                 struct tk_key key = key_of(n <= 4 ? fix->org : id_of(800), n);
                 key.workspace = id_of(n <= 2 ? WORKSPACE : WORKSPACE + n);
+                key.user = n == 2 || n == 3 ? id_of(USER) : no_id;
                 key.revoked_ms = n == 2 ? 9 : 0;
                 key.expires_ms = n == 3 ? 1 : 0;
                 assert_ok(tk_store_key_insert(fix->store, &key));
@@ -188,6 +190,7 @@ static void test_group_sums_its_keys_over_windows(void **state) {
                         assert_int_equal(sum_of(fix, TK_GROUP_ORG, fix->org, from, to), hours * 1010101);
                         assert_int_equal(sum_of(fix, TK_GROUP_WORKSPACE, id_of(WORKSPACE), from, to),
                                          hours * 101);
+                        assert_int_equal(sum_of(fix, TK_GROUP_USER, id_of(USER), from, to), hours * 10100);
                 }
                 assert_int_equal(sum_of(fix, TK_GROUP_ORG, fix->org, from, INT64_MAX),
                                  (low < 72 ? 72 - low : 0) * 1010101);
@@ -199,6 +202,10 @@ static void test_group_sums_its_keys_over_windows(void **state) {
         assert_int_equal(sum_of(fix, TK_GROUP_ORG, id_of(800), INT64_MIN, INT64_MAX), 96 * INT64_C(1000000));
         assert_int_equal(sum_of(fix, TK_GROUP_WORKSPACE, id_of(WORKSPACE + 3), INT64_MIN, INT64_MAX),
                          96 * INT64_C(10000));
+        assert_int_equal(sum_of(fix, TK_GROUP_USER, id_of(USER), INT64_MIN, INT64_MAX), 96 * INT64_C(10100));
+        assert_int_equal(sum_of(fix, TK_GROUP_USER, id_of(USER + 1), INT64_MIN, INT64_MAX), 0);
+        assert_int_equal(sum_of(fix, TK_GROUP_USER, id_of(WORKSPACE), INT64_MIN, INT64_MAX), 0);
+        assert_int_equal(sum_of(fix, TK_GROUP_WORKSPACE, id_of(USER), INT64_MIN, INT64_MAX), 0);
         assert_int_equal(sum_of(fix, TK_GROUP_WORKSPACE, fix->org, INT64_MIN, INT64_MAX), 0);
         assert_int_equal(sum_of(fix, TK_GROUP_ORG, id_of(WORKSPACE), INT64_MIN, INT64_MAX), 0);
         assert_int_equal(sum_of(fix, TK_GROUP_ORG, no_id, INT64_MIN, INT64_MAX), 0);
@@ -210,9 +217,13 @@ static void test_group_counts_what_is_noted_of_itself(void **state) {
         usage_put(fix->store, id_of(1), TK_METER_USD, 30, 7);
         usage_put(fix->store, fix->org, TK_METER_USD, 30, 100);
         usage_put(fix->store, id_of(WORKSPACE), TK_METER_USD, 60, 1000);
-        assert_int_equal(sum_of(fix, TK_GROUP_ORG, fix->org, INT64_MIN, INT64_MAX), 107);
+        usage_put(fix->store, id_of(3), TK_METER_USD, 30, 1);
+        usage_put(fix->store, id_of(USER), TK_METER_USD, 31, 20);
+        assert_int_equal(sum_of(fix, TK_GROUP_ORG, fix->org, INT64_MIN, INT64_MAX), 108);
         assert_int_equal(sum_of(fix, TK_GROUP_WORKSPACE, id_of(WORKSPACE), INT64_MIN, INT64_MAX), 1007);
-        assert_int_equal(sum_of(fix, TK_GROUP_ORG, fix->org, 30, 31), 107);
+        assert_int_equal(sum_of(fix, TK_GROUP_USER, id_of(USER), INT64_MIN, INT64_MAX), 21);
+        assert_int_equal(sum_of(fix, TK_GROUP_USER, id_of(USER), 31, 32), 20);
+        assert_int_equal(sum_of(fix, TK_GROUP_ORG, fix->org, 30, 31), 108);
         assert_int_equal(sum_of(fix, TK_GROUP_ORG, fix->org, 31, INT64_MAX), 0);
         assert_int_equal(sum_of(fix, TK_GROUP_WORKSPACE, id_of(WORKSPACE), 24, 48), 7);
         assert_int_equal(sum_of(fix, TK_GROUP_WORKSPACE, id_of(WORKSPACE), 31, 61), 1000);

@@ -140,9 +140,10 @@ bool limit_same(const struct tk_limit *a, const struct tk_limit *b) {
 
 bool key_same(const struct tk_key *a, const struct tk_key *b) {
         bool same = tk_id_eq(a->id, b->id) && tk_id_eq(a->org, b->org) &&
-                    tk_id_eq(a->workspace, b->workspace) && memcmp(a->digest, b->digest, 32) == 0 &&
-                    strcmp(a->last6, b->last6) == 0 && strcmp(a->description, b->description) == 0 &&
-                    a->kind == b->kind && a->privacy == b->privacy && a->period == b->period &&
+                    tk_id_eq(a->workspace, b->workspace) && tk_id_eq(a->user, b->user) &&
+                    memcmp(a->digest, b->digest, 32) == 0 && strcmp(a->last6, b->last6) == 0 &&
+                    strcmp(a->description, b->description) == 0 && a->kind == b->kind &&
+                    a->privacy == b->privacy && a->period == b->period &&
                     memcmp(&a->scopes, &b->scopes, sizeof a->scopes) == 0 && a->created_ms == b->created_ms &&
                     a->expires_ms == b->expires_ms && a->last_used_ms == b->last_used_ms &&
                     a->revoked_ms == b->revoked_ms && a->limits_nr == b->limits_nr;

@@ -38,6 +38,8 @@ static struct tk_key random_key(struct pair *pair) {
         key.revoked_ms = pick(pair, 4) ? 0 : 7;
         key.limits_nr = pick(pair, 3);
         key.workspace = id_of(9100 + pick(pair, 3));
+        if (pick(pair, 3))
+                key.user = id_of(9102 + pick(pair, 2)); /* one is a workspace too: groups do not mix */
         if (pick(pair, 5) == 0)
                 key.org = id_of(9000);
         return key;
@@ -206,6 +208,7 @@ static bool add_key(const struct tk_key *key, void *ctx) {
         add(text, "key");
         add_id(text, key->id);
         add_id(text, key->workspace);
+        add_id(text, key->user);
         add(text, " %s %s %d %d %d %lld %lld %lld %lld", key->last6, key->description, (int)key->kind,
             (int)key->privacy, (int)key->period, (long long)key->created_ms, (long long)key->expires_ms,
             (long long)key->last_used_ms, (long long)key->revoked_ms);
@@ -274,9 +277,14 @@ static void add_usage(struct text *text, struct tk_reader *reader) {
 }
 
 static void add_groups(struct text *text, struct tk_reader *reader, struct tk_id org) {
-        for (unsigned n = 0; n < 5; n++) {
-                const struct tk_id id = n ? id_of(9099 + n) : org;
-                const enum tk_group group = n ? TK_GROUP_WORKSPACE : TK_GROUP_ORG;
+        static const struct {
+                unsigned id; /* 0: the organisation */
+                enum tk_group group;
+        } asked[] = {{0, TK_GROUP_ORG},          {9100, TK_GROUP_WORKSPACE}, {9101, TK_GROUP_WORKSPACE},
+                     {9102, TK_GROUP_WORKSPACE}, {9102, TK_GROUP_USER},      {9103, TK_GROUP_USER}};
+        for (size_t n = 0; n < sizeof asked / sizeof *asked; n++) {
+                const struct tk_id id = asked[n].id ? id_of(asked[n].id) : org;
+                const enum tk_group group = asked[n].group;
                 struct tk_limit limits[TK_KEY_LIMITS_MAX];
                 unsigned nr;
                 add(text, "limits %d", (int)tk_reader_limits(reader, id, limits, &nr));

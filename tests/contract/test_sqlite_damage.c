@@ -170,6 +170,7 @@ static const struct {
         {KEY_2 "scopes = x'00'" WHERE_2, ONE(KEY) | ONE(KEYS)},
         {KEY_2 "digest = x'00'" WHERE_2, ONE(KEY) | ONE(KEYS)},
         {KEY_2 "workspace = zeroblob(17)" WHERE_2, ONE(KEY) | ONE(KEYS)},
+        {KEY_2 "user_id = zeroblob(15)" WHERE_2, ONE(KEY) | ONE(KEYS)},
         {KEY_2 "scopes = "
                "x'FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF'" WHERE_2,
          ONE(KEY) | ONE(KEYS)},

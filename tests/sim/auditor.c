@@ -80,7 +80,7 @@ void audit_version(struct world *world, struct truth_subject *subject) {
 }
 
 void audit_versions(struct world *world, const struct truth_ticket *ticket) {
-        for (int i = 0; i < 3; i++)
+        for (unsigned i = 0; i < ticket->places_nr; i++)
                 audit_version(world, ticket->places[i].subject);
 }
 
@@ -177,7 +177,7 @@ static struct judgement judge(const struct truth_ticket *ticket, unsigned slides
         struct judgement j = {.limit = NULL};
         for (int m = 0; m < TK_METER_NR; m++)
                 j.left.of[m] = INT64_MAX;
-        for (int p = 0; p < 3; p++) {
+        for (unsigned p = 0; p < ticket->places_nr; p++) {
                 const struct truth_subject *subject = ticket->places[p].subject;
                 for (unsigned i = 0; i < subject->acted.nr; i++)
                         judge_limit(&j, ticket, subject, &subject->acted.limits[i], slides);
@@ -375,10 +375,13 @@ void audit_entry(struct world *world, const struct truth_ticket *ticket, const s
 
 static enum tk_err stored_sum(const struct world *world, const struct truth_subject *subject,
                               enum tk_meter meter, int64_t from, int64_t to, int64_t *sum) {
-        enum tk_group group = subject->kind == TK_SUBJECT_ORG ? TK_GROUP_ORG : TK_GROUP_WORKSPACE;
+        static const enum tk_group groups[TK_SUBJECT_KEY] = {[TK_SUBJECT_ORG] = TK_GROUP_ORG,
+                                                             [TK_SUBJECT_WORKSPACE] = TK_GROUP_WORKSPACE,
+                                                             [TK_SUBJECT_USER] = TK_GROUP_USER};
         if (subject->kind == TK_SUBJECT_KEY)
                 return tk_reader_usage_sum(world->reader, subject->id, meter, from, to, sum);
-        return tk_reader_usage_sum_group(world->reader, group, subject->id, meter, from, to, sum);
+        return tk_reader_usage_sum_group(world->reader, groups[subject->kind], subject->id, meter, from, to,
+                                         sum);
 }
 
 static void compare_sum(const struct world *world, const struct truth_subject *subject, enum tk_meter meter,

@@ -81,8 +81,10 @@ struct truth_subject *truth_get(struct truth *truth, struct tk_id id) {
 }
 
 const char *truth_kind(const struct truth_subject *subject) {
-        static const char *const names[] = {
-                [TK_SUBJECT_ORG] = "org", [TK_SUBJECT_WORKSPACE] = "workspace", [TK_SUBJECT_KEY] = "key"};
+        static const char *const names[] = {[TK_SUBJECT_ORG] = "org",
+                                            [TK_SUBJECT_WORKSPACE] = "workspace",
+                                            [TK_SUBJECT_USER] = "user",
+                                            [TK_SUBJECT_KEY] = "key"};
         return names[subject->kind];
 }
 
@@ -115,9 +117,11 @@ struct truth_subject *truth_key_add(struct truth *truth, const struct tk_key *ro
         key->index = (unsigned)truth->keys_nr;
         truth->keys[truth->keys_nr++] = key;
         key->secret = *secret;
-        key->parents[0] = truth_get(truth, row->org);
-        key->parents[1] = truth_get(truth, row->workspace);
-        MUST(key->parents[0] && key->parents[1]);
+        key->parents[TK_SUBJECT_ORG] = truth_get(truth, row->org);
+        key->parents[TK_SUBJECT_WORKSPACE] = truth_get(truth, row->workspace);
+        key->parents[TK_SUBJECT_USER] = truth_get(truth, row->user);
+        MUST(key->parents[TK_SUBJECT_ORG] && key->parents[TK_SUBJECT_WORKSPACE]);
+        MUST(IMPLIES(!tk_id_none(row->user), key->parents[TK_SUBJECT_USER]));
         MUST(row->limits_nr <= TRUTH_LIMITS_MAX);
         for (unsigned i = 0; i < row->limits_nr; i++)
                 version.limits[i].limit = row->limits[i];
@@ -319,16 +323,17 @@ struct truth_use truth_use_of(const struct truth_subject *subject, const struct 
 }
 
 int64_t truth_left_of(const struct truth_subject *key, enum tk_meter meter, int64_t at_s, int64_t at_ms) {
-        const struct truth_subject *subjects[] = {key->parents[0], key->parents[1], key};
         int64_t least = INT64_MAX;
-        for (int s = 0; s < 3; s++)
-                for (unsigned i = 0; i < subjects[s]->acted.nr; i++) {
-                        const struct truth_limit *limit = &subjects[s]->acted.limits[i];
+        for (int s = 0; s < TK_SUBJECT_NR; s++) {
+                const struct truth_subject *subject = s == TK_SUBJECT_KEY ? key : key->parents[s];
+                for (unsigned i = 0; subject && i < subject->acted.nr; i++) {
+                        const struct truth_limit *limit = &subject->acted.limits[i];
                         if (limit->limit.meter != meter || limit->limit.flags & TK_LIMIT_OBSERVE)
                                 continue;
-                        int64_t left = truth_use_of(subjects[s], limit, at_s, at_ms, true).left;
+                        int64_t left = truth_use_of(subject, limit, at_s, at_ms, true).left;
                         least = left < least ? left : least;
                 }
+        }
         return least;
 }
 
@@ -376,9 +381,12 @@ struct truth_ticket *truth_ticket_new(struct truth *truth, struct truth_subject 
                                         .generation = ticket->generation + 1,
                                         .key = key,
                                         .stage = TRUTH_ASKED};
-        for (int i = 0; i < 3; i++)
-                ticket->places[i] =
-                        (struct truth_place){.ticket = ticket, .subject = i < 2 ? key->parents[i] : key};
+        for (int s = 0; s < TK_SUBJECT_NR; s++) {
+                struct truth_subject *subject = s == TK_SUBJECT_KEY ? key : key->parents[s];
+                if (subject)
+                        ticket->places[ticket->places_nr++] =
+                                (struct truth_place){.ticket = ticket, .subject = subject};
+        }
         return ticket;
 }
 
@@ -408,7 +416,7 @@ struct truth_ticket *truth_ticket_get(struct truth *truth, struct tk_id id) {
 }
 
 static void link_to(struct truth_ticket *ticket, bool posting) {
-        for (int i = 0; i < 3; i++) {
+        for (unsigned i = 0; i < ticket->places_nr; i++) {
                 struct truth_place *place = &ticket->places[i];
                 struct truth_place **head = posting ? &place->subject->posting : &place->subject->live;
                 place->next = *head;
@@ -420,7 +428,7 @@ static void link_to(struct truth_ticket *ticket, bool posting) {
 }
 
 static void unlink_from(struct truth_ticket *ticket) {
-        for (int i = 0; i < 3; i++) {
+        for (unsigned i = 0; i < ticket->places_nr; i++) {
                 struct truth_place *place = &ticket->places[i];
                 *place->link = place->next;
                 if (place->next)
@@ -483,7 +491,7 @@ void truth_post(struct truth *truth, struct truth_ticket *ticket, const struct t
                 ticket->due.of[m] = due;
                 ticket->overrun.of[m] = actual->of[m] - due;
         }
-        for (int i = 0; i < 3; i++)
+        for (unsigned i = 0; i < ticket->places_nr; i++)
                 note_post(truth, ticket->places[i].subject, ticket);
         ticket->fifo_next = NULL;
         *truth->posts_tail = ticket;
@@ -519,7 +527,7 @@ void truth_saw_end(struct truth *truth) {
 }
 
 static void post_landed(struct truth *truth, struct truth_ticket *ticket) {
-        for (int i = 0; i < 3; i++) {
+        for (unsigned i = 0; i < ticket->places_nr; i++) {
                 struct truth_hour *hour = hour_at(ticket->places[i].subject, hour_of(ticket->at_s));
                 for (int m = 0; m < TK_METER_NR; m++)
                         hour->durable.of[m] += ticket->due.of[m];
@@ -618,16 +626,17 @@ static void forget_lent(struct truth *truth, struct truth_subject *subject, enum
 }
 
 /* What is spent is posted, and as much is in doubt no more wherever the same hour was. */
-void truth_resolve(struct truth *truth, struct truth_subject *subject, struct truth_subject *const above[2],
-                   const struct truth_doubt *doubt, int64_t hour, int64_t spent) {
-        struct truth_subject *const subjects[] = {subject, above[0], above[1]};
+void truth_resolve(struct truth *truth, struct truth_subject *subject,
+                   struct truth_subject *const above[TK_SUBJECT_KEY], const struct truth_doubt *doubt,
+                   int64_t hour, int64_t spent) {
+        struct truth_subject *const subjects[] = {subject, above[0], above[1], above[2]};
         for (size_t i = 0; i < subject->doubts_nr; i++)
                 if (subject->doubts[i].meter == doubt->meter && subject->doubts[i].number == doubt->number &&
                     tk_window_spec_eq(subject->doubts[i].window, doubt->window)) {
                         subject->doubts[i] = subject->doubts[--subject->doubts_nr];
                         break;
                 }
-        for (int i = 0; i < 3 && spent > 0; i++) {
+        for (int i = 0; i < TK_SUBJECT_NR && spent > 0; i++) {
                 if (!subjects[i])
                         continue;
                 struct truth_hour *at = hour_at(subjects[i], hour);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * truth: what is really so, in plain arrays, written down from what the simulation itself did and saw. It
- * shares no arithmetic with the ledger. Two pictures of each subject (organisation, workspace, key) are kept
- * side by side:
+ * shares no arithmetic with the ledger. Two pictures of each subject (organisation, workspace, user, key) are
+ * kept side by side:
  *
  *   memory   what the running process must believe: every post at once, and what is held
  *   durable  what the store must hold: a post when the batch that carried it landed
@@ -64,8 +64,9 @@ struct truth_high {
 
 struct truth_subject {
         enum tk_subject_kind kind;
-        unsigned index;                   /* of all of its kind */
-        struct truth_subject *parents[2]; /* of a key: organisation, workspace */
+        unsigned index; /* of all of its kind */
+        /* Of a key: organisation, workspace, and its user or NULL. */
+        struct truth_subject *parents[TK_SUBJECT_KEY];
         struct tk_id id;
         struct tk_key_text secret;
         struct tk_snapshot *snapshot; /* of the running process; may be NULL */
@@ -118,12 +119,13 @@ struct truth_ticket {
         struct tk_amounts held, due, overrun;
         uint64_t taken[TK_METER_NR]; /* the step of the last take of more than nothing */
         int64_t posted_ms;
-        uint64_t posted;                /* the step of its post */
-        uint64_t asked;                 /* the batch before which it was asked */
-        int64_t asked_s;                /* and the second */
-        size_t place;                   /* in `idle` or `asked` */
-        struct truth_place places[3];   /* on live or posting; from the top, the key's last */
-        struct truth_ticket *fifo_next; /* of all posts */
+        uint64_t posted; /* the step of its post */
+        uint64_t asked;  /* the batch before which it was asked */
+        int64_t asked_s; /* and the second */
+        size_t place;    /* in `idle` or `asked` */
+        unsigned places_nr;
+        struct truth_place places[TK_SUBJECT_NR]; /* on live or posting; from the top, the key's last */
+        struct truth_ticket *fifo_next;           /* of all posts */
         bool landed;
 };
 
@@ -139,7 +141,7 @@ struct truth {
         size_t subjects_nr, subjects_size;
         struct truth_subject **keys; /* of them */
         size_t keys_nr, keys_size;
-        struct truth_subject **groups; /* of them: organisations, workspaces */
+        struct truth_subject **groups; /* of them: organisations, workspaces, users */
         size_t groups_nr, groups_size;
         uint32_t *ids; /* index + 1 in subjects by id, open addressing */
         size_t ids_size;
@@ -237,8 +239,9 @@ void truth_restart(struct truth *truth, int64_t clock_s);
 void truth_doubt_raise(struct truth_subject *subject, const struct truth_doubt *doubt);
 /* An operator said that `spent` of a doubt was spent, in this hour, by the subject (and so by those above).
  */
-void truth_resolve(struct truth *truth, struct truth_subject *subject, struct truth_subject *const above[2],
-                   const struct truth_doubt *doubt, int64_t hour, int64_t spent);
+void truth_resolve(struct truth *truth, struct truth_subject *subject,
+                   struct truth_subject *const above[TK_SUBJECT_KEY], const struct truth_doubt *doubt,
+                   int64_t hour, int64_t spent);
 /* A process begins: of windows that ended more than a day ago nothing is in doubt any longer. */
 void truth_doubts_forget(struct truth *truth, int64_t now_s);
 

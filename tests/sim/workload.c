@@ -58,7 +58,7 @@ struct load {
         unsigned keys_nr, live_max;
         unsigned live_all; /* how many may be live together */
         unsigned hot;      /* percent of the holds that go to the first few keys */
-        bool groups;       /* organisations and workspaces have limits too */
+        bool groups;       /* organisations, workspaces and users have limits too */
         bool floods;       /* now and then more posts than fit in a batch */
         bool rates;        /* limits that slide, observe or count what is in flight */
         unsigned cap_bits; /* of most caps */
@@ -87,7 +87,7 @@ static void shuffle_dice(struct load *load) {
                 load->dice[filled++] = HOLD;
 }
 
-/* Two organisations, some workspaces; a key draws one of each. */
+/* One or two organisations, some workspaces and users; a key draws one of each, or no user. */
 static void make_groups(struct load *load) {
         struct world *world = &load->world;
         struct truth *truth = &world->truth;
@@ -98,6 +98,8 @@ static void make_groups(struct load *load) {
                 truth_group_add(truth, TK_SUBJECT_ORG, tk_rand_id(world->now_ms));
         while (more-- > 0)
                 truth_group_add(truth, TK_SUBJECT_WORKSPACE, tk_rand_id(world->now_ms));
+        for (more = world_between(world, 0, 3); more > 0; more--)
+                truth_group_add(truth, TK_SUBJECT_USER, tk_rand_id(world->now_ms));
 }
 
 static void draw_run(struct load *load, uint64_t seed) {
@@ -407,14 +409,16 @@ static void do_edit(struct load *load, bool outside, bool revoke) {
                 world_edit(world, subject, &wanted);
 }
 
+/* NULL: there is none of this kind. */
 static const struct truth_subject *draw_group(struct load *load, enum tk_subject_kind kind) {
         const struct truth *truth = &load->world.truth;
-        for (;;) {
-                const struct truth_subject *group =
-                        truth->groups[xorshift_next(&load->world.x) % truth->groups_nr];
+        size_t some = xorshift_next(&load->world.x) % truth->groups_nr;
+        for (size_t i = 0; i < truth->groups_nr; i++) {
+                const struct truth_subject *group = truth->groups[(some + i) % truth->groups_nr];
                 if (group->kind == kind)
                         return group;
         }
+        return NULL;
 }
 
 static void do_create(struct load *load) {
@@ -425,6 +429,10 @@ static void do_create(struct load *load) {
         draw_limits(load, &version, load->cap_bits);
         draft.org = draw_group(load, TK_SUBJECT_ORG)->id;
         draft.workspace = draw_group(load, TK_SUBJECT_WORKSPACE)->id;
+        const struct truth_subject *user =
+                world_chance(&load->world, 70) ? draw_group(load, TK_SUBJECT_USER) : NULL;
+        if (user)
+                draft.user = user->id;
         draft.limits_nr = version.nr;
         for (unsigned i = 0; i < version.nr; i++)
                 draft.limits[i] = version.limits[i].limit;

@@ -316,7 +316,7 @@ void world_edit(struct world *world, struct truth_subject *subject, const struct
                 tk_limits_put(worker, subject->id, limits, nr, on_limits_put, edit);
                 return;
         }
-        struct tk_id org = subject->parents[0]->id;
+        struct tk_id org = subject->parents[TK_SUBJECT_ORG]->id;
         if (wanted->revoked && !subject->acted.revoked)
                 tk_keys_revoke(worker, org, subject->id, world->now_ms, on_edited, edit);
         else
@@ -556,10 +556,9 @@ static int64_t resolved_hour(const struct tk_doubt *doubt) {
 /* Only of the first workspace is it known whose it is. */
 static void resolve_truth(struct world *world, const struct tk_doubt *doubt, int64_t spent) {
         struct truth_subject *subject = truth_get(&world->truth, doubt->subject);
-        struct truth_subject *above[2] = {NULL, NULL};
+        struct truth_subject *above[TK_SUBJECT_KEY] = {NULL};
         if (subject->kind == TK_SUBJECT_KEY) {
-                above[0] = subject->parents[1];
-                above[1] = subject->parents[0];
+                memcpy(above, subject->parents, sizeof above);
         } else if (tk_id_eq(subject->id, tk_store_workspace(world->store))) {
                 above[0] = truth_get(&world->truth, tk_store_org(world->store));
         }

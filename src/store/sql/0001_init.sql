@@ -26,11 +26,13 @@ CREATE TABLE workspace (
 
 CREATE INDEX workspace_by_org ON workspace (org);
 
--- org and workspace are not foreign keys: a key may be stored on another shard than its organisation.
+-- org, workspace and user are not foreign keys: a key may be stored on another shard than its organisation.
+-- A user of all zeros is none: the key is nobody's.
 CREATE TABLE api_key (
         id BLOB NOT NULL PRIMARY KEY CHECK (length(id) = 16),
         org BLOB NOT NULL CHECK (length(org) = 16),
         workspace BLOB NOT NULL CHECK (length(workspace) = 16),
+        user_id BLOB NOT NULL CHECK (length(user_id) = 16),
         digest BLOB NOT NULL UNIQUE CHECK (length(digest) = 32),
         last6 TEXT NOT NULL,
         description TEXT NOT NULL,
@@ -48,11 +50,12 @@ CREATE TABLE api_key (
 -- keys are not in it, and expired ones are passed over without reading their rows.
 CREATE INDEX api_key_by_age ON api_key (org, created_ms, id, expires_ms) WHERE revoked_ms = 0;
 
--- What an organisation or workspace used is the sum over all of its keys, also the revoked ones.
+-- What an organisation, workspace or user used is the sum over all of its keys, also the revoked ones.
 CREATE INDEX api_key_by_org ON api_key (org);
 CREATE INDEX api_key_by_workspace ON api_key (workspace);
+CREATE INDEX api_key_by_user ON api_key (user_id);
 
--- The limits of a key, workspace or organisation. cap is decimal text in the units that people use
+-- The limits of a key, user, workspace or organisation. cap is decimal text in the units that people use
 -- ("5", "0.01"), because it may exceed 63 bits. flags are those of core/limit.h.
 CREATE TABLE subject_limit (
         subject BLOB NOT NULL CHECK (length(subject) = 16),
@@ -155,7 +158,8 @@ CREATE TABLE doubt (
         PRIMARY KEY (subject, meter, window_kind, window_days, window_anchor, number)
 ) STRICT, WITHOUT ROWID;
 
--- Which key, workspace or organisation changed, in the order of the commits; AUTOINCREMENT, so that no number is ever used twice.
+-- Which key, user, workspace or organisation changed, in the order of the commits; AUTOINCREMENT, so that no
+-- number is ever used twice.
 CREATE TABLE change (
         seq INTEGER PRIMARY KEY AUTOINCREMENT,
         subject BLOB NOT NULL

@@ -68,6 +68,18 @@ static const struct {
          "least "
          "1; there is room when a running call ends.",
          1},
+        {"a user's limit is named as such",
+         {.subject_kind = TK_SUBJECT_USER,
+          .meter = TK_METER_REQUESTS,
+          .window = {.kind = TK_WINDOW_FLIGHT},
+          .cap = 2,
+          .held = 2,
+          .least = 1,
+          .turns_s = INT64_MAX},
+         NOON_S * 1000,
+         "The limit of the user is 2 requests in flight: 0 used, 2 held, 0 left; this call needs at least 1; "
+         "there is room when a running call ends.",
+         1},
         {"a lifetime never turns",
          {.subject_kind = TK_SUBJECT_KEY,
           .meter = TK_METER_TOKENS,

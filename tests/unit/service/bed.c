@@ -106,18 +106,25 @@ static void on_key(void *ctx, enum tk_err err, const struct tk_key *key) {
                 made->key = *key;
 }
 
-struct tk_snapshot *bed_key_secret(struct bed *bed, enum tk_meter meter, enum tk_window_kind window,
-                                   uint64_t cap, struct tk_id *id, struct tk_key_text *secret) {
-        struct tk_key draft = {.kind = TK_KIND_INFERENCE, .period = window, .limits_nr = 1};
+struct tk_snapshot *bed_key_draft(struct bed *bed, struct tk_key *draft, struct tk_key_text *secret) {
         struct tk_snapshot *snapshot;
         struct made made = {.done = false};
-        draft.limits[0] = (struct tk_limit){.meter = meter, .window = {.kind = window}, .cap = cap};
-        tk_keys_create(bed->worker, &draft, 1000, secret, on_key, &made);
+        draft->kind = TK_KIND_INFERENCE;
+        tk_keys_create(bed->worker, draft, 1000, secret, on_key, &made);
         bed_until(bed, &made.done);
         assert_ok(made.err);
         assert_ok(tk_keys_identify(bed->worker, (struct tk_str){secret->at, secret->len}, &snapshot));
+        *draft = made.key;
+        return snapshot;
+}
+
+struct tk_snapshot *bed_key_secret(struct bed *bed, enum tk_meter meter, enum tk_window_kind window,
+                                   uint64_t cap, struct tk_id *id, struct tk_key_text *secret) {
+        struct tk_key draft = {.period = window, .limits_nr = 1};
+        draft.limits[0] = (struct tk_limit){.meter = meter, .window = {.kind = window}, .cap = cap};
+        struct tk_snapshot *snapshot = bed_key_draft(bed, &draft, secret);
         if (id)
-                *id = made.key.id;
+                *id = draft.id;
         return snapshot;
 }
 

@@ -23,7 +23,7 @@
 struct bench {
         struct tk_store *store;
         struct tk_reader *reader;
-        struct tk_id key, workspace, org;
+        struct tk_id key, user, workspace, org;
         struct tk_key_text secret;
         /* of the tests with a service */
         struct tk_catalog *catalog;
@@ -40,9 +40,11 @@ static int open_bench(void **state) {
         assert_ok(tk_reader_open(bench->store, &bench->reader));
         bench->org = tk_store_org(bench->store);
         bench->workspace = tk_store_workspace(bench->store);
+        bench->user = tk_rand_id(1);
         struct tk_key key = {.id = tk_rand_id(1),
                              .org = bench->org,
                              .workspace = bench->workspace,
+                             .user = bench->user,
                              .period = TK_WINDOW_DAY};
         bench->key = key.id;
         assert_ok(tk_store_begin(bench->store));
@@ -210,8 +212,10 @@ static void groups_are_judged_by_what_their_keys_posted(void **state) {
         struct bench *bench = *state;
         lend(bench, bench->org, TK_WINDOW_DAY, NOW / 1000, 200);
         lend(bench, bench->workspace, TK_WINDOW_DAY, NOW / 1000, 100);
+        lend(bench, bench->user, TK_WINDOW_DAY, NOW / 1000, 70);
         post(bench, bench->key, HOUR, 60);
-        assert_int_equal(start(bench, NOW), 2);
+        assert_int_equal(start(bench, NOW), 3);
+        assert_int_equal(amount_of(bench, bench->user, TK_WINDOW_DAY), 10);
         assert_int_equal(amount_of(bench, bench->org, TK_WINDOW_DAY), 140);
         assert_int_equal(amount_of(bench, bench->workspace, TK_WINDOW_DAY), 40);
 }
@@ -301,13 +305,15 @@ static void the_same_money_is_not_counted_twice(void **state) {
         lend(bench, bench->key, TK_WINDOW_MONTH, NOW / 1000, 250);
         lend(bench, bench->org, TK_WINDOW_DAY, NOW / 1000, 900);
         lend(bench, bench->workspace, TK_WINDOW_DAY, NOW / 1000, 50);
-        assert_int_equal(start(bench, NOW), 4);
+        lend(bench, bench->user, TK_WINDOW_DAY, NOW / 1000, 150);
+        assert_int_equal(start(bench, NOW), 5);
         struct tk_doubt doubt = doubt_of(bench, bench->key, TK_WINDOW_DAY);
         assert_ok(resolve(bench, &doubt, 120));
         assert_int_equal(amount_of(bench, bench->key, TK_WINDOW_DAY), 0);
         assert_int_equal(amount_of(bench, bench->key, TK_WINDOW_MONTH), 250 - 120);
         assert_int_equal(amount_of(bench, bench->org, TK_WINDOW_DAY), 900 - 120);
         assert_int_equal(amount_of(bench, bench->workspace, TK_WINDOW_DAY), 0);
+        assert_int_equal(amount_of(bench, bench->user, TK_WINDOW_DAY), 150 - 120);
         assert_int_equal(doubt_of(bench, bench->org, TK_WINDOW_DAY).since_ms, NOW);
 }
 

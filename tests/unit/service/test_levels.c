@@ -6,6 +6,7 @@
 #include "bed.h"
 
 #include "core/time.h"
+#include "rt/rand.h"
 #include "service/limits.h"
 
 #include <stdlib.h>
@@ -95,6 +96,97 @@ static void all_levels_or_none(void **state) {
         tk_ledger_void(&t);
         tk_snapshot_release(&small);
         tk_snapshot_release(&large);
+}
+
+/* ---- users ---- */
+
+/* One that no other test is about. */
+static struct tk_id user_new(struct bed *bed) {
+        TK_UNUSED(bed);
+        return tk_rand_id(AT(0, 0));
+}
+
+/* A key without limits of its own, in this workspace (none: the first). */
+static struct tk_snapshot *key_of_user(struct bed *bed, struct tk_id user, struct tk_id workspace) {
+        struct tk_key draft = {.period = TK_WINDOW_DAY, .user = user, .workspace = workspace};
+        struct tk_key_text secret;
+        return bed_key_draft(bed, &draft, &secret);
+}
+
+static void a_user_binds_all_keys_of_theirs_and_no_other(void **state) {
+        static const struct tk_id nowhere;
+        struct bed *bed = *state;
+        struct tk_ticket *a, *b;
+        struct tk_id user = user_new(bed);
+        struct tk_snapshot *here = key_of_user(bed, user, nowhere);
+        struct tk_snapshot *there = key_of_user(bed, user, tk_rand_id(AT(0, 0)));
+        struct tk_snapshot *others = key_of_user(bed, user_new(bed), nowhere);
+        struct tk_snapshot *nobodys = key_of_user(bed, nowhere, nowhere);
+        assert_int_equal(hold_at(bed, here, 5, AT(0, 0), &a), TK_HOLD_TAKEN);
+        bed_post(&a, 5, AT(0, 0)); /* before there is a limit */
+        limit(bed, user, TK_METER_USD, TK_WINDOW_DAY, 0, 100);
+        assert_int_equal(hold_at(bed, here, 60, AT(0, 0), &a), TK_HOLD_TAKEN);
+        assert_refused(bed, there, 36, AT(0, 0), TK_HOLD_NO_CAP, TK_SUBJECT_USER);
+        assert_int_equal(hold_at(bed, there, 35, AT(0, 0), &b), TK_HOLD_TAKEN);
+        assert_int_equal(tk_ticket_left(b)->of[TK_METER_USD], 0);
+        bed_post(&a, 50, AT(1, 0));
+        bed_post(&b, 35, AT(1, 0));
+        assert_refused(bed, there, 11, AT(1, 0), TK_HOLD_NO_CAP, TK_SUBJECT_USER);
+        assert_int_equal(hold_at(bed, others, 1000, AT(1, 0), &a), TK_HOLD_TAKEN);
+        assert_int_equal(hold_at(bed, nobodys, 1000, AT(1, 0), &b), TK_HOLD_TAKEN);
+        tk_ledger_void(&a);
+        tk_ledger_void(&b);
+        tk_snapshot_release(&here);
+        tk_snapshot_release(&there);
+        tk_snapshot_release(&others);
+        tk_snapshot_release(&nobodys);
+}
+
+/* From the top: the first level that has not enough is named, and none keeps anything. */
+static void a_refusal_names_the_highest_of_four_levels(void **state) {
+        static const struct {
+                int64_t usd;
+                enum tk_subject_kind by;
+        } rows[] = {{101, TK_SUBJECT_ORG},
+                    {91, TK_SUBJECT_WORKSPACE},
+                    {81, TK_SUBJECT_USER},
+                    {71, TK_SUBJECT_KEY}};
+        struct bed *bed = *state;
+        struct tk_ticket *t;
+        struct tk_key_text secret;
+        struct tk_key draft = {.period = TK_WINDOW_DAY, .user = user_new(bed), .limits_nr = 1};
+        draft.limits[0] =
+                (struct tk_limit){.meter = TK_METER_USD, .window = {.kind = TK_WINDOW_DAY}, .cap = 70};
+        struct tk_snapshot *key = bed_key_draft(bed, &draft, &secret);
+        limit(bed, tk_store_org(bed->store), TK_METER_USD, TK_WINDOW_MONTH, 0, 100);
+        limit(bed, tk_store_workspace(bed->store), TK_METER_USD, TK_WINDOW_LIFETIME, 0, 90);
+        limit(bed, draft.user, TK_METER_USD, TK_WINDOW_WEEK, 0, 80);
+        for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+                assert_refused(bed, key, rows[i].usd, AT(0, 0), TK_HOLD_NO_CAP, rows[i].by);
+        for (int i = 0; i < 2; i++) {
+                assert_int_equal(hold_at(bed, key, 70, AT(0, 0), &t), TK_HOLD_TAKEN);
+                tk_ledger_void(&t);
+        }
+        tk_snapshot_release(&key);
+}
+
+static void a_limit_of_a_user_holds_over_a_restart(void **state) {
+        struct bed *bed = *state;
+        struct tk_ticket *t;
+        struct tk_key_text secret;
+        struct tk_key draft = {.period = TK_WINDOW_DAY, .user = user_new(bed)};
+        struct tk_snapshot *key = bed_key_draft(bed, &draft, &secret);
+        limit(bed, draft.user, TK_METER_USD, TK_WINDOW_DAY, 0, 100);
+        assert_int_equal(hold_at(bed, key, 70, AT(0, 0), &t), TK_HOLD_TAKEN);
+        bed_post(&t, 70, AT(0, 0));
+        tk_snapshot_release(&key);
+        bed_stop(bed);
+        bed_start(bed);
+        assert_ok(tk_keys_identify(bed->worker, (struct tk_str){secret.at, secret.len}, &key));
+        assert_refused(bed, key, 31, AT(5, 0), TK_HOLD_NO_CAP, TK_SUBJECT_USER);
+        assert_int_equal(hold_at(bed, key, 30, AT(5, 0), &t), TK_HOLD_TAKEN);
+        tk_ledger_void(&t);
+        tk_snapshot_release(&key);
 }
 
 /* What its keys spent before the limit was set counts, in the store or not, and what they hold. */
@@ -219,14 +311,38 @@ static void a_refused_rate_says_when_it_has_room(void **state) {
 
 /* ---- balances and currencies ---- */
 
-static enum tk_err topup(struct bed *bed, enum tk_meter meter, int64_t amount, const char *id) {
-        struct tk_topup one = {
-                .subject = tk_store_org(bed->store), .meter = meter, .amount = amount, .at_ms = 5};
+static enum tk_err topup_of(struct bed *bed, struct tk_id subject, enum tk_meter meter, int64_t amount,
+                            const char *id) {
+        struct tk_topup one = {.subject = subject, .meter = meter, .amount = amount, .at_ms = 5};
         struct put put = {.done = false};
         tk_str_copy(tk_str_of(id), one.id, sizeof one.id);
         tk_limits_topup(bed->worker, &one, on_put, &put);
         bed_until(bed, &put.done);
         return put.err;
+}
+
+static enum tk_err topup(struct bed *bed, enum tk_meter meter, int64_t amount, const char *id) {
+        return topup_of(bed, tk_store_org(bed->store), meter, amount, id);
+}
+
+static void a_user_may_have_paid_in_advance(void **state) {
+        static const struct tk_id nowhere;
+        struct bed *bed = *state;
+        struct tk_ticket *t;
+        struct tk_id user = user_new(bed);
+        struct tk_snapshot *key = key_of_user(bed, user, nowhere);
+        assert_ok(topup_of(bed, user, TK_METER_USD, 100, "one"));
+        assert_int_equal(hold_at(bed, key, 90, AT(0, 0), &t), TK_HOLD_TAKEN);
+        bed_post(&t, 90, AT(0, 0));
+        assert_int_equal(hold_at(bed, key, 11, AT(0, 0), &t), TK_HOLD_NO_BALANCE);
+        assert_int_equal(tk_ticket_refusal(t)->subject_kind, TK_SUBJECT_USER);
+        assert_true(tk_id_eq(tk_ticket_refusal(t)->subject, user));
+        assert_true(tk_ticket_refusal(t)->flags & TK_LIMIT_BALANCE);
+        tk_ledger_void(&t);
+        assert_ok(topup_of(bed, user, TK_METER_USD, 1, "two"));
+        assert_int_equal(hold_at(bed, key, 11, AT(0, 0), &t), TK_HOLD_TAKEN);
+        tk_ledger_void(&t);
+        tk_snapshot_release(&key);
 }
 
 static void a_top_up_acts_at_once_and_once(void **state) {
@@ -341,12 +457,16 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 BED_TEST(the_organisation_binds_all_its_keys),
                 BED_TEST(all_levels_or_none),
+                BED_TEST(a_user_binds_all_keys_of_theirs_and_no_other),
+                BED_TEST(a_refusal_names_the_highest_of_four_levels),
+                BED_TEST(a_limit_of_a_user_holds_over_a_restart),
                 BED_TEST(a_new_limit_counts_what_was_spent_before),
                 BED_TEST(a_limit_of_the_organisation_holds_over_a_restart),
                 BED_TEST(a_rate_slides),
                 BED_TEST(refused_calls_use_no_rate),
                 BED_TEST(a_refused_rate_says_when_it_has_room),
                 BED_TEST(a_top_up_acts_at_once_and_once),
+                BED_TEST(a_user_may_have_paid_in_advance),
                 BED_TEST(a_balance_holds_over_a_restart),
                 BED_TEST(a_call_is_asked_for_its_own_currency),
                 BED_TEST(a_long_rate_survives_a_restart),
