@@ -221,13 +221,23 @@ enum tk_try tk_account_lent(const struct tk_account *account, const struct tk_wa
         return TK_TRY_OK;
 }
 
-void tk_account_take(struct tk_account *account, const struct tk_want *want) {
+/* Half of what was lent ahead is left, or less. */
+static bool is_low(const struct tk_slot *slot) {
+        int64_t used = slot->count.posted + slot->count.held;
+        return slot->pace > 0 && !slot->asked && used <= slot->bound &&
+               slot->bound - used < (INT64_C(1) << slot->pace) / 4;
+}
+
+bool tk_account_take(struct tk_account *account, const struct tk_want *want) {
+        bool low = false;
         for (unsigned i = 0; i < account->counters_nr; i++) {
                 struct tk_counter *counter = &account->counters[i];
-                struct tk_count *count = &slot_of(counter, want->at_s)->count;
-                count->held = add_capped(count->held, want->given.of[counter->limit.meter]);
+                struct tk_slot *slot = slot_of(counter, want->at_s);
+                slot->count.held = add_capped(slot->count.held, want->given.of[counter->limit.meter]);
+                low = low || (want->given.of[counter->limit.meter] > 0 && is_low(slot));
         }
         tk_account_assert(account);
+        return low;
 }
 
 /* When `least` fits again, if nothing more is taken and all that is held is used in full. */
@@ -302,24 +312,48 @@ void tk_account_settle(struct tk_account *account, int64_t at_s, const struct tk
 
 /* ---- leases ---- */
 
-/* Enough for a while, less and less toward the cap, in the end exactly what is needed. */
-static int64_t lease_bound(const struct tk_limit *limit, const struct tk_slot *slot, int64_t more) {
-        int64_t used = slot->count.posted + slot->count.held;
-        int64_t left = tk_limit_left(limit->cap, &slot->count);
-        MUST(more <= left);
-        int64_t ahead = left / 16;
-        return used + more + min64(ahead, left - more);
+static uint8_t pace_of(int64_t ahead) {
+        return ahead > 0 ? (uint8_t)(64 - __builtin_clzll((unsigned long long)ahead)) : 0;
 }
 
-bool tk_account_lease_next(struct tk_account *account, const struct tk_want *want, struct tk_lease *lease) {
+/* What was needed lately, from how fast the last lease was used up. */
+static int64_t paced(const struct tk_slot *slot, uint32_t mono_s) {
+        uint32_t since_s = mono_s - slot->asked_s;
+        if (slot->pace == 0 || since_s / TK_LEASE_IDLE_S >= slot->pace)
+                return 0;
+        int64_t ahead = INT64_C(1) << (slot->pace - 1);
+        return since_s < TK_LEASE_SOON_S ? add_capped(ahead, ahead) : ahead >> since_s / TK_LEASE_IDLE_S;
+}
+
+/* (5) Enough for a while, less and less toward the cap, in the end exactly what is needed. */
+static int64_t lease_ahead(const struct tk_limit *limit, const struct tk_slot *slot, int64_t more,
+                           int64_t hold, uint32_t mono_s) {
+        int64_t left = tk_limit_left(limit->cap, &slot->count);
+        int64_t few, pace = paced(slot, mono_s);
+        MUST(more <= left);
+        if (__builtin_mul_overflow(hold, TK_LEASE_HOLDS, &few))
+                few = INT64_MAX;
+        return min64(min64(few > pace ? few : pace, left / 16), left - more);
+}
+
+/* taken: the want is among what is used. */
+static bool lease_of(struct tk_account *account, const struct tk_want *want, bool taken, uint32_t mono_s,
+                     struct tk_lease *lease) {
         tk_account_assert(account);
         for (unsigned i = 0; i < account->counters_nr; i++) {
                 struct tk_counter *counter = &account->counters[i];
                 struct tk_slot *slot = slot_of(counter, want->at_s);
-                int64_t more = want->given.of[counter->limit.meter];
-                if (!tk_counter_is_leased(counter) || !slot || slot->asked || is_lent(slot, more))
+                int64_t hold = want->given.of[counter->limit.meter], more = taken ? 0 : hold;
+                if (!tk_counter_is_leased(counter) || !slot || slot->asked ||
+                    (taken ? hold == 0 || !is_low(slot) : is_lent(slot, more)))
                         continue;
-                slot->asked = lease_bound(&counter->limit, slot, more);
+                int64_t ahead = lease_ahead(&counter->limit, slot, more, hold, mono_s);
+                int64_t bound = slot->count.posted + slot->count.held + more + ahead;
+                if (taken && bound <= slot->bound)
+                        continue;
+                slot->asked = bound;
+                slot->asked_s = mono_s;
+                slot->pace = pace_of(ahead);
                 MUST(slot->asked > 0);
                 *lease = (struct tk_lease){.subject = account->id,
                                            .meter = counter->limit.meter,
@@ -329,6 +363,16 @@ bool tk_account_lease_next(struct tk_account *account, const struct tk_want *wan
                 return true;
         }
         return false;
+}
+
+bool tk_account_lease_next(struct tk_account *account, const struct tk_want *want, uint32_t mono_s,
+                           struct tk_lease *lease) {
+        return lease_of(account, want, false, mono_s, lease);
+}
+
+bool tk_account_lease_ahead(struct tk_account *account, const struct tk_want *want, uint32_t mono_s,
+                            struct tk_lease *lease) {
+        return lease_of(account, want, true, mono_s, lease);
 }
 
 void tk_account_leased(struct tk_account *account, const struct tk_lease *lease, bool granted) {
@@ -342,6 +386,8 @@ void tk_account_leased(struct tk_account *account, const struct tk_lease *lease,
                 if (!slot || slot->asked != lease->bound)
                         continue;
                 slot->asked = 0;
+                if (!granted)
+                        slot->pace = 0; /* nothing was used of it */
                 if (granted && lease->bound > slot->bound)
                         slot->bound = lease->bound;
         }

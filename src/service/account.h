@@ -16,6 +16,10 @@
  *       the lease that lends it is on disk. A crash therefore loses at most bound - posted.
  *   (3) held is the sum over the live tickets of that window
  *   (4) after a load: posted = the store's sum + the posts not yet stored + doubt
+ * Beside them, at the moment at which it is asked for:
+ *   (5) a lease goes ahead by at most TK_LEASE_HOLDS times the hold that asks, or 4 times what was taken
+ *       within TK_LEASE_SOON_S before, and never by more than a sixteenth of what is left
+ *
  * (2) does not hold after a load that found doubt, or after an edit that changed the limits under live holds;
  * then nothing more is held until a lease covers all of it.
  *
@@ -31,9 +35,21 @@
 
 #include "service/service_int.h"
 
+/*
+ * How far a lease goes ahead. It begins at a few holds, is asked for again when half of it is used, so that
+ * few holds wait for the disk, and doubles as long as that takes less than TK_LEASE_SOON_S; a slot that lies
+ * idle halves it for each TK_LEASE_IDLE_S. So a crash puts into doubt what was lately needed, however large
+ * the cap.
+ */
+#define TK_LEASE_HOLDS  8
+#define TK_LEASE_SOON_S 2
+#define TK_LEASE_IDLE_S 8
+
 struct tk_slot {
         bool valid;
-        int64_t number; /* of the window */
+        uint8_t pace; /* what was lent ahead is less than 1 << pace and at least half of that; 0: nothing */
+        uint32_t asked_s; /* when it was asked for, in monotonic seconds, which may wrap */
+        int64_t number;   /* of the window */
         struct tk_count count;
         int64_t doubt;
         int64_t bound;
@@ -107,7 +123,8 @@ struct tk_want {
 enum tk_try { TK_TRY_OK, TK_TRY_REFUSED, TK_TRY_NEEDS_LOAD, TK_TRY_NEEDS_LEASE };
 enum tk_try tk_account_check(struct tk_account *account, struct tk_want *want, unsigned *index);
 enum tk_try tk_account_lent(const struct tk_account *account, const struct tk_want *want);
-void tk_account_take(struct tk_account *account, const struct tk_want *want);
+/* True: of what some lease lends ahead the half is used, and no other was asked for. */
+bool tk_account_take(struct tk_account *account, const struct tk_want *want);
 /* Why the counter refused. */
 struct tk_refusal tk_account_refusal(const struct tk_account *account, unsigned index,
                                      const struct tk_want *want);
@@ -120,8 +137,12 @@ bool tk_account_count(const struct tk_account *account, const struct tk_limit *l
 void tk_account_settle(struct tk_account *account, int64_t at_s, const struct tk_amounts *held,
                        const struct tk_amounts *due);
 /* The lease that the want lacks on some counter: fills *lease (bound = what to ask for) and notes in the slot
- * that it is asked for. False: none lacks one that is not under way already. */
-bool tk_account_lease_next(struct tk_account *account, const struct tk_want *want, struct tk_lease *lease);
+ * that it is asked for. False: none lacks one that is not under way already. mono_s: monotonic seconds. */
+bool tk_account_lease_next(struct tk_account *account, const struct tk_want *want, uint32_t mono_s,
+                           struct tk_lease *lease);
+/* The same for a want that was taken, and for the counters of which tk_account_take() was true. */
+bool tk_account_lease_ahead(struct tk_account *account, const struct tk_want *want, uint32_t mono_s,
+                            struct tk_lease *lease);
 /* The answer to it. A slot that has forgotten that it asked (its limit went and came) does not believe it: a
  * later, smaller lease may have replaced the row. */
 void tk_account_leased(struct tk_account *account, const struct tk_lease *lease, bool granted);

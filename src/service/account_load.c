@@ -133,7 +133,7 @@ static void keep_bound(const struct tk_account *account, const struct tk_limit *
         const struct tk_slot *old = slot_before_load(account, limit, slot->number, &flags);
         if (!old || flags != limit->flags || slot->doubt < old->doubt)
                 return;
-        slot->asked = old->asked;
+        slot->asked = old->asked; /* but not its pace: what is used may have grown without need */
         if (old->bound > slot->bound)
                 slot->bound = old->bound;
 }

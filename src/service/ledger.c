@@ -6,12 +6,15 @@
  *    |  needs load  -> a load job  --+   on the writer's thread, after its commit:
  *    |  needs lease -> a lease job --+-> every waiting ticket is tried again, in order
  *
+ * One that was taken may find that its leases run low: then the next ones are asked for, and nobody waits.
+ *
  * The writer's thread decides for those that waited and mails each answer to its worker. A store that fails
  * answers all of them with NO_STORE. A ticket waits for a bounded number of loads, so no wait is endless.
  */
 #include "service/ledger.h"
 
 #include "core/time.h"
+#include "rt/clock.h"
 #include "rt/log.h"
 #include "service/account_load.h"
 #include "service/ledger_int.h"
@@ -85,12 +88,15 @@ static void wait_in_line(struct tk_ticket *ticket, struct tk_account *account) {
 struct need {
         enum tk_try what;
         struct tk_account *account;
+        bool more; /* it was taken, and some lease runs low */
 };
 
-static void take(struct tk_ticket *ticket) {
+/* True: some lease runs low. */
+static bool take(struct tk_ticket *ticket) {
         enum tk_err err;
+        bool low = false;
         for (unsigned i = 0; i < ticket->places_nr; i++)
-                tk_account_take(ticket->places[i].account, &ticket->want);
+                low = tk_account_take(ticket->places[i].account, &ticket->want) || low;
         for (int m = 0; m < TK_METER_NR; m++)
                 if (ticket->want.left.of[m] != INT64_MAX)
                         ticket->want.left.of[m] -= ticket->want.given.of[m];
@@ -104,6 +110,7 @@ static void take(struct tk_ticket *ticket) {
         MUST(err == TK_OK); /* every amount was admitted under a cap, or bounded by the caller */
         ticket->observed = ticket->observed || ticket->want.observed;
         ticket->answer = TK_HOLD_TAKEN;
+        return low;
 }
 
 static void refuse(struct tk_ticket *ticket, const struct tk_account *account, unsigned index) {
@@ -139,9 +146,10 @@ static enum tk_try check_all(struct tk_ticket *ticket, struct need *need, unsign
 /* True when it is decided; otherwise *need says what it waits for. */
 static bool decide(struct tk_ticket *ticket, struct need *need) {
         unsigned index = 0;
+        need->more = false;
         switch (check_all(ticket, need, &index)) {
         case TK_TRY_OK:
-                take(ticket);
+                need->more = take(ticket);
                 return true;
         case TK_TRY_REFUSED:
                 refuse(ticket, need->account, index);
@@ -213,10 +221,14 @@ static bool todo_load(struct tk_service *service, struct tk_account *account, st
         return true;
 }
 
-static bool todo_leases(struct tk_service *service, struct tk_account *account, const struct tk_want *want,
-                        struct todo *todo) {
+typedef bool lease_next_f(struct tk_account *account, const struct tk_want *want, uint32_t mono_s,
+                          struct tk_lease *lease);
+
+static bool todo_leases(struct tk_service *service, struct tk_account *account, lease_next_f *next,
+                        const struct tk_want *want, struct todo *todo) {
+        const uint32_t mono_s = (uint32_t)(tk_clock_mono_ms() / 1000);
         struct tk_lease lease;
-        while (tk_account_lease_next(account, want, &lease)) {
+        while (next(account, want, mono_s, &lease)) {
                 struct account_job *job = account_job_new(service, account, lease_apply, lease_settled);
                 if (!job) {
                         tk_account_leased(account, &lease, false);
@@ -235,9 +247,18 @@ static bool todo_add(struct tk_service *service, struct tk_ticket *ticket, const
         if (need->what == TK_TRY_NEEDS_LOAD)
                 return todo_load(service, need->account, todo);
         for (unsigned i = 0; i < ticket->places_nr; i++)
-                if (!todo_leases(service, ticket->places[i].account, &ticket->want, todo))
+                if (!todo_leases(service, ticket->places[i].account, tk_account_lease_next, &ticket->want,
+                                 todo))
                         return false;
         return true;
+}
+
+/* What was taken stands, whether or not more can be lent ahead of the next. */
+static void todo_ahead(struct tk_service *service, struct tk_ticket *ticket, struct todo *todo) {
+        for (unsigned i = 0; i < ticket->places_nr; i++)
+                if (!todo_leases(service, ticket->places[i].account, tk_account_lease_ahead, &ticket->want,
+                                 todo))
+                        return;
 }
 
 static void todo_push(struct tk_service *service, const struct todo *todo) {
@@ -257,6 +278,8 @@ static bool decide_or_wait(struct tk_service *service, struct tk_ticket *ticket,
         }
         if (waits)
                 wait_in_line(ticket, need.account);
+        else if (need.more && willing)
+                todo_ahead(service, ticket, &todo);
         unlock_all(ticket);
         todo_push(service, &todo);
         return waits;

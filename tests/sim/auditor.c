@@ -304,7 +304,7 @@ static void taken(struct world *world, struct truth_ticket *ticket) {
         for (int m = 0; m < TK_METER_NR; m++)
                 given.of[m] = held->of[m] - ticket->held.of[m];
         ticket->observed = tk_ticket_observed(ticket->ticket);
-        truth_take(&world->truth, ticket, &given);
+        truth_take(&world->truth, ticket, &given, world->now_ms);
 }
 
 void audit_answer(struct world *world, struct truth_ticket *ticket, enum tk_hold_answer answer) {
@@ -476,6 +476,7 @@ void audit_before_end(struct world *world, bool holds) {
         for (size_t k = 0; k < world->truth.subjects_nr; k++) {
                 struct truth_subject *subject = world->truth.subjects[k];
                 audit_version(world, subject);
+                truth_needs_note(subject);
                 if (!subject->live && !subject->posting && !subject->doubts_nr)
                         continue;
                 for (unsigned i = 0; i < subject->acted.nr; i++)
@@ -513,6 +514,12 @@ static bool read_lease(const struct tk_lease *lease, void *ctx) {
                 trace_fail("%s %u: %lld %s were lent in a window whose cap was never above %lld",
                            truth_kind(subject), subject->index, (long long)lease->bound,
                            tk_meter_name(lease->meter), (long long)high);
+        int64_t most =
+                truth_doubt_most(subject, lease->meter, old_doubt_get(world->auditor, subject, &doubt));
+        if (doubt.amount > most)
+                trace_fail("%s %u: %lld %s of window %lld came into doubt; what was needed allows for %lld",
+                           truth_kind(subject), subject->index, (long long)doubt.amount,
+                           tk_meter_name(lease->meter), (long long)lease->number, (long long)most);
         truth_doubt_raise(subject, &doubt);
         return true;
 }

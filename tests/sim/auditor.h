@@ -15,6 +15,8 @@
  *   (8) after a crash: all that was posted or held in a window <= the store's posts + doubt, and these are
  *       within the greatest cap that the limit ever had
  *   (9) a clean restart changes no doubt, and no lease is left at a start
+ *  (10) what comes into doubt follows need, whatever the cap: beside what was held and not posted durably it
+ * is at most 8 times the largest hold that was asked for, or 4 times the most that was taken in two seconds
  *
  * Where the ledger promises less, the auditor asks for less. A rate that slides under an extension may be
  * weighed with the window before or without it. What was live when a limit came, or when an operator said

@@ -437,8 +437,60 @@ static void unlink_from(struct truth_ticket *ticket) {
         }
 }
 
-void truth_take(struct truth *truth, struct truth_ticket *ticket, const struct tk_amounts *given) {
+void truth_want(struct truth_ticket *ticket, const struct tk_amounts *most) {
+        for (unsigned i = 0; i < ticket->places_nr; i++)
+                for (int m = 0; m < TK_METER_NR; m++) {
+                        struct truth_need *need = &ticket->places[i].subject->need[m];
+                        if (most->of[m] > need->wanted)
+                                need->wanted = most->of[m];
+                }
+}
+
+static void note_need(struct truth_need *need, int64_t given, int64_t now_s) {
+        if (now_s != need->at_s) {
+                need->in_before = now_s == need->at_s + 1 ? need->in_second : 0;
+                need->in_second = 0;
+                need->at_s = now_s;
+        }
+        need->in_second = truth_add(need->in_second, given);
+        need->held = truth_add(need->held, given);
+        if (truth_add(need->in_before, need->in_second) > need->soon)
+                need->soon = truth_add(need->in_before, need->in_second);
+        if (need->held > need->held_most)
+                need->held_most = need->held;
+}
+
+void truth_needs_note(struct truth_subject *subject) {
+        for (int m = 0; m < TK_METER_NR; m++) {
+                subject->need[m].posting = 0;
+                for (const struct truth_place *p = subject->posting; p; p = p->next)
+                        subject->need[m].posting = truth_add(subject->need[m].posting, p->ticket->due.of[m]);
+        }
+}
+
+void truth_needs_forget(struct truth *truth) {
+        for (size_t i = 0; i < truth->subjects_nr; i++)
+                for (int m = 0; m < TK_METER_NR; m++)
+                        truth->subjects[i]->need[m] = (struct truth_need){.held = 0};
+}
+
+static int64_t times(int64_t amount, int64_t by) {
+        return amount > INT64_MAX / by ? INT64_MAX : amount * by;
+}
+
+int64_t truth_doubt_most(const struct truth_subject *subject, enum tk_meter meter, int64_t known) {
+        const struct truth_need *need = &subject->need[meter];
+        int64_t few = times(need->wanted, 8), soon = times(need->soon, 4);
+        int64_t used = truth_add(truth_add(known, need->posting), truth_add(need->held_most, need->wanted));
+        return truth_add(used, few > soon ? few : soon);
+}
+
+void truth_take(struct truth *truth, struct truth_ticket *ticket, const struct tk_amounts *given,
+                int64_t now_ms) {
         truth->step++;
+        for (unsigned i = 0; i < ticket->places_nr; i++)
+                for (int m = 0; m < TK_METER_NR; m++)
+                        note_need(&ticket->places[i].subject->need[m], given->of[m], now_ms / 1000);
         for (int m = 0; m < TK_METER_NR; m++) {
                 ticket->held.of[m] += given->of[m];
                 if (given->of[m] > 0)
@@ -453,6 +505,9 @@ void truth_take(struct truth *truth, struct truth_ticket *ticket, const struct t
 
 void truth_release(struct truth_ticket *ticket) {
         unlink_from(ticket);
+        for (unsigned i = 0; i < ticket->places_nr; i++)
+                for (int m = 0; m < TK_METER_NR; m++)
+                        ticket->places[i].subject->need[m].held -= ticket->held.of[m];
         ticket->key->live_nr--;
 }
 

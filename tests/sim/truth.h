@@ -62,6 +62,16 @@ struct truth_high {
         int64_t cap;
 };
 
+/* What was needed of a meter since the process began; of what a crash puts into doubt this is the measure. */
+struct truth_need {
+        int64_t wanted;               /* the largest hold that was asked for */
+        int64_t at_s;                 /* the last second in which something was taken */
+        int64_t in_second, in_before; /* taken in it, and in the second before it */
+        int64_t soon;                 /* the most that was taken in two seconds that follow each other */
+        int64_t held, held_most;      /* now; at any time */
+        int64_t posting;              /* posts that are not durable, when the process ends */
+};
+
 struct truth_subject {
         enum tk_subject_kind kind;
         unsigned index; /* of all of its kind */
@@ -84,6 +94,8 @@ struct truth_subject {
         size_t doubts_nr, doubts_size;
         struct truth_high *highs;
         size_t highs_nr, highs_size;
+
+        struct truth_need need[TK_METER_NR];
 
         struct truth_place *live;    /* holds, decided, neither posted nor voided */
         struct truth_place *posting; /* posts that are not durable */
@@ -215,8 +227,11 @@ struct tk_id truth_ticket_id(const struct truth_ticket *ticket);
 struct truth_ticket *truth_ticket_get(struct truth *truth, struct tk_id id); /* NULL: not ours */
 void truth_set_put(struct truth_set *set, struct truth_ticket *ticket);
 void truth_set_drop(struct truth_set *set, struct truth_ticket *ticket);
+/* So much is asked for on top of what is held. */
+void truth_want(struct truth_ticket *ticket, const struct tk_amounts *most);
 /* More is held; at first it becomes live. */
-void truth_take(struct truth *truth, struct truth_ticket *ticket, const struct tk_amounts *given);
+void truth_take(struct truth *truth, struct truth_ticket *ticket, const struct tk_amounts *given,
+                int64_t now_ms);
 /* No longer live. */
 void truth_release(struct truth_ticket *ticket);
 /* Live becomes posting: counts in memory. */
@@ -233,6 +248,12 @@ void truth_saw_end(struct truth *truth);
 
 /* ---- the end of a process ---- */
 
+/* Before the end: notes what is not durable. */
+void truth_needs_note(struct truth_subject *subject);
+/* The most that may come into doubt in a window of which `known` was in doubt already. */
+int64_t truth_doubt_most(const struct truth_subject *subject, enum tk_meter meter, int64_t known);
+/* A process begins: nothing was needed yet. */
+void truth_needs_forget(struct truth *truth);
 /* What was in memory only is gone. No ticket is live; clock_s is that of the next process. */
 void truth_restart(struct truth *truth, int64_t clock_s);
 /* Adds to what is in doubt there, or makes it at least that much. */

@@ -207,6 +207,7 @@ void world_hold(struct world *world, struct truth_subject *key, const struct tk_
         ticket->least = *least;
         ticket->most = *most;
         ticket->shown_ms = world->now_ms;
+        truth_want(ticket, most);
         begin_call(world);
         show_now(world);
         if (world_chance(world, 10))
@@ -223,6 +224,7 @@ void world_extend(struct world *world, struct truth_ticket *ticket, const struct
         ticket->least = *least;
         ticket->most = *most;
         ticket->shown_ms = ticket->at_s * 1000;
+        truth_want(ticket, most);
         ticket->stage = TRUTH_MORE;
         ticket->told = false;
         begin_call(world);
@@ -441,6 +443,7 @@ static void start(struct world *world) {
         MUST(err == TK_OK);
         audit_start(world);
         truth_doubts_forget(&world->truth, world->now_ms / 1000);
+        truth_needs_forget(&world->truth);
         for (int i = 0; i < WORLD_LOOPS; i++) {
                 struct world_box *box = &world->boxes[i];
                 *box = (struct world_box){.world = world, .last = &box->first};
