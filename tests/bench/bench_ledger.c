@@ -191,6 +191,8 @@ int main(int argc, char **argv) {
         measure(&b, "sqlite, 1 in flight", KEYS, 1, 1000);
         measure(&b, "sqlite, 64 in flight", KEYS, 64, 50000);
         measure(&b, "sqlite, 512 in flight", KEYS, 512, 100000);
+        measure(&b, "sqlite, 1 in flight, one hot key", 1, 1, 1000);
+        measure(&b, "sqlite, 64 in flight, one hot key", 1, 64, 50000);
         measure(&b, "sqlite, 512 in flight, one hot key", 1, 512, 100000);
         close_bench(&b);
         return 0;
