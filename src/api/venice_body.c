@@ -118,10 +118,11 @@ static void copy_description(struct tk_str text, char out[TK_DESCRIPTION_BYTES_M
         MUST(fitted); /* 64 units of UTF-16 are at most 192 bytes of UTF-8 */
 }
 
-static void add_limit(struct tk_key *key, enum tk_meter meter, uint64_t cap) {
+static struct tk_limit *add_limit(struct tk_key *key, enum tk_meter meter, uint64_t cap) {
         MUST(key->limits_nr < TK_KEY_LIMITS_MAX);
-        key->limits[key->limits_nr++] =
-                (struct tk_limit){.window = {.kind = key->period}, .meter = meter, .cap = cap};
+        struct tk_limit *limit = &key->limits[key->limits_nr++];
+        *limit = (struct tk_limit){.window = {.kind = key->period}, .meter = meter, .cap = cap};
+        return limit;
 }
 
 enum tk_err tk_venice_read_create(struct tk_str body, int64_t now_ms, struct tk_key *draft,
@@ -239,7 +240,7 @@ static void drop(struct tk_key *key, struct tk_limit *limit) {
  * two stays: moving a cap must not loosen another.
  */
 static void move_period(struct tk_key *key, enum tk_window_kind period) {
-        uint64_t cap[TK_VENICE_MONEY_NR];
+        uint64_t cap[TK_VENICE_MONEY_NR], alert[TK_VENICE_MONEY_NR];
         bool had[TK_VENICE_MONEY_NR] = {false};
         if (period == key->period)
                 return;
@@ -249,13 +250,14 @@ static void move_period(struct tk_key *key, enum tk_window_kind period) {
                         continue;
                 had[m] = true;
                 cap[m] = limit->cap;
+                alert[m] = limit->alert;
                 drop(key, limit);
         }
         key->period = period;
         for (unsigned m = 0; m < TK_VENICE_MONEY_NR; m++) {
                 struct tk_limit *other = find(key, (enum tk_meter)m);
                 if (had[m] && !other)
-                        add_limit(key, (enum tk_meter)m, cap[m]);
+                        add_limit(key, (enum tk_meter)m, cap[m])->alert = alert[m];
                 else if (had[m] && cap[m] < other->cap)
                         other->cap = cap[m];
         }

@@ -131,9 +131,11 @@ static enum tk_err set_cap(struct tk_key *key, enum tk_meter meter, enum tk_chan
                 return TK_OK;
         if (i == TK_KEY_LIMITS_MAX)
                 return TK_E_TOO_BIG;
+        uint64_t alert = i < key->limits_nr ? key->limits[i].alert : 0;
         if (i == key->limits_nr)
                 key->limits_nr++;
-        key->limits[i] = (struct tk_limit){.window = {.kind = key->period}, .meter = meter, .cap = nano};
+        key->limits[i] = (struct tk_limit){
+                .window = {.kind = key->period}, .meter = meter, .cap = nano, .alert = alert};
         return TK_OK;
 }
 

@@ -16,14 +16,31 @@
 
 /* ---- options ---- */
 
-static bool read_cap(const char *text, enum tk_meter meter, uint64_t *out) {
+static bool read_amount(const char *option, const char *text, enum tk_meter meter, uint64_t *out) {
         bool money = tk_meter_is_money(meter);
         char said[64];
         if (tk_cap_parse(meter, tk_str_of(text), out) == TK_OK && (!money || *out <= CAP_NANO_MAX))
                 return true;
-        tk_misuse(money ? "--cap %s: expects an amount from 0 to 9999999999, e.g. 5 or 0.25"
-                        : "--cap %s: expects a whole number, e.g. 60 or 100000",
-                  tk_printable(text, said, sizeof said));
+        tk_misuse(money ? "--%s %s: expects an amount from 0 to 9999999999, e.g. 5 or 0.25"
+                        : "--%s %s: expects a whole number, e.g. 60 or 100000",
+                  option, tk_printable(text, said, sizeof said));
+        return false;
+}
+
+/* Only what can be reached is of use: a misprint that nobody is ever told of would be noticed too late. */
+static bool read_alert(const char *text, struct tk_limit *limit) {
+        char said[64];
+        if (!text)
+                return true;
+        if (!read_amount("alert", text, limit->meter, &limit->alert))
+                return false;
+        if (limit->window.kind == TK_WINDOW_FLIGHT)
+                tk_misuse("--alert is for windows of time: what is in flight is not used up");
+        else if (limit->alert > limit->cap)
+                tk_misuse("--alert %s: expects an amount up to the cap",
+                          tk_printable(text, said, sizeof said));
+        else
+                return true;
         return false;
 }
 
@@ -56,7 +73,8 @@ static bool read_limit(const struct tk_cmd_line *line, struct tk_limit *out) {
                 return false;
         if (!line->opt[TK_OPT_cap]) /* enough for one that is dropped */
                 return true;
-        if (!read_cap(line->opt[TK_OPT_cap], out->meter, &out->cap) || !read_sliding(line, out))
+        if (!read_amount("cap", line->opt[TK_OPT_cap], out->meter, &out->cap) ||
+            !read_alert(line->opt[TK_OPT_alert], out) || !read_sliding(line, out))
                 return false;
         if (line->opt[TK_OPT_observe])
                 out->flags |= TK_LIMIT_OBSERVE;
@@ -69,8 +87,9 @@ struct view {
         const struct tk_subject *subject;
         const struct tk_limit *limit;
         char window[TK_WINDOW_TEXT];
-        char cap[TK_CAP_TEXT_MAX], used[TK_CAP_TEXT_MAX], left[TK_CAP_TEXT_MAX]; /* "": not known here */
-        char turns[TK_TIME_TEXT_LEN + 1];                                        /* "": never */
+        char cap[TK_CAP_TEXT_MAX], alert[TK_CAP_TEXT_MAX]; /* "": none */
+        char used[TK_CAP_TEXT_MAX], left[TK_CAP_TEXT_MAX]; /* "": not known here */
+        char turns[TK_TIME_TEXT_LEN + 1];                  /* "": never */
 };
 
 static enum tk_err fill_view(struct tk_local *local, const struct tk_subject *subject,
@@ -80,6 +99,8 @@ static enum tk_err fill_view(struct tk_local *local, const struct tk_subject *su
         *out = (struct view){.subject = subject, .limit = limit};
         tk_window_text(limit->window, out->window);
         tk_cap_text(limit->meter, limit->cap, out->cap);
+        if (limit->alert > 0)
+                tk_cap_text(limit->meter, limit->alert, out->alert);
         if (turns_s != INT64_MAX)
                 tk_time_text(turns_s * 1000, out->turns);
         enum tk_err err = tk_subject_used(local, subject, limit, &used);
@@ -108,6 +129,7 @@ static void show_json(struct tk_jw *w, const struct view *view) {
         put_text(w, "meter", tk_meter_name(view->limit->meter));
         put_text(w, "window", view->window);
         tk_amount_json(w, "cap", view->limit->meter, view->cap);
+        tk_amount_json(w, "alert", view->limit->meter, view->alert);
         put_flag(w, "sliding", view->limit->flags, TK_LIMIT_SLIDING);
         put_flag(w, "observe", view->limit->flags, TK_LIMIT_OBSERVE);
         put_flag(w, "balance", view->limit->flags, TK_LIMIT_BALANCE);
@@ -118,8 +140,8 @@ static void show_json(struct tk_jw *w, const struct view *view) {
 }
 
 static void show_heading(struct tk_table *table) {
-        static const char *const heading[] = {"SUBJECT", "METER", "WINDOW",   "CAP",
-                                              "USED",    "LEFT",  "TURNS AT", "NOTES"};
+        static const char *const heading[] = {"SUBJECT", "METER",    "WINDOW",   "CAP",  "USED",
+                                              "LEFT",    "ALERT AT", "TURNS AT", "NOTES"};
         table->columns = sizeof heading / sizeof *heading;
         for (size_t i = 0; i < table->columns; i++)
                 tk_table_cell(table, heading[i]);
@@ -138,6 +160,7 @@ static void show_row(struct tk_table *table, const struct view *view) {
         tk_table_cell(table, view->cap);
         tk_table_cell(table, view->used);
         tk_table_cell(table, view->left);
+        tk_table_cell(table, view->alert);
         tk_table_cell(table, view->turns);
         tk_table_cell(table, notes[view->limit->flags & TK_LIMIT_FLAGS]);
 }

@@ -34,6 +34,8 @@ struct tk_limit {
         enum tk_meter meter;
         unsigned flags; /* TK_LIMIT_* */
         uint64_t cap;   /* nano-units for money, a count otherwise; 0 is a real cap of nothing */
+        uint64_t
+                alert; /* in the same unit: who is responsible is told once posted reaches it; 0: nobody is */
 };
 
 struct tk_count {

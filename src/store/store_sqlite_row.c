@@ -37,15 +37,21 @@ static void read_window(struct tk_sqlite_use *use, struct tk_window_spec *out) {
         out->anchor_day = (int32_t)tk_sqlite_col_int(use, INT32_MIN, INT32_MAX);
 }
 
+/* An amount that may exceed 63 bits, as decimal text. */
+static void read_cap(struct tk_sqlite_use *use, enum tk_meter meter, uint64_t *out) {
+        char text[TK_CAP_TEXT_MAX];
+        tk_sqlite_col_text(use, text, sizeof text);
+        if (!use->bad && tk_cap_parse(meter, tk_str_of(text), out) != TK_OK)
+                use->bad = true;
+}
+
 static void read_limit(struct tk_sqlite_use *use, struct tk_limit *out) {
-        char cap[TK_CAP_TEXT_MAX];
         memset(out, 0, sizeof *out);
         out->meter = (enum tk_meter)tk_sqlite_col_int(use, 0, TK_METER_NR - 1);
         read_window(use, &out->window);
         out->flags = (unsigned)tk_sqlite_col_int(use, 0, TK_LIMIT_FLAGS);
-        tk_sqlite_col_text(use, cap, sizeof cap);
-        if (!use->bad && tk_cap_parse(out->meter, tk_str_of(cap), &out->cap) != TK_OK)
-                use->bad = true;
+        read_cap(use, out->meter, &out->cap);
+        read_cap(use, out->meter, &out->alert);
 }
 
 enum tk_err tk_sqlite_limits_read(struct tk_sqlite_conn *conn, struct tk_id subject,

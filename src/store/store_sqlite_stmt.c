@@ -71,8 +71,8 @@ static const struct {
                               "UPDATE api_key SET last_used_ms = max(last_used_ms, ?2) WHERE id = ?1"},
         [TK_SQL_LIMIT_INSERT] = {"writing a limit",
                                  "INSERT INTO subject_limit (subject, ordinal, meter, window_kind, "
-                                 "window_days, window_anchor, flags, cap) "
-                                 "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"},
+                                 "window_days, window_anchor, flags, cap, alert) "
+                                 "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"},
         [TK_SQL_LIMIT_CLEAR] = {"removing limits", "DELETE FROM subject_limit WHERE subject = ?1"},
         [TK_SQL_TOPUP_GET] = {"reading a top-up", "SELECT " TOPUP_COLUMNS " FROM topup WHERE id = ?1"},
         [TK_SQL_TOPUP_INSERT] = {"writing a top-up",
@@ -113,7 +113,7 @@ static const struct {
                              "(created_ms, id) < (?3, ?4) AND (expires_ms = 0 OR expires_ms > ?2) "
                              "ORDER BY created_ms DESC, id DESC LIMIT ?5"},
         [TK_SQL_LIMIT_LIST] = {"reading limits",
-                               "SELECT meter, window_kind, window_days, window_anchor, flags, cap "
+                               "SELECT meter, window_kind, window_days, window_anchor, flags, cap, alert "
                                "FROM subject_limit WHERE subject = ?1 ORDER BY ordinal"},
         [TK_SQL_TOPUP_LIST] = {"listing top-ups", "SELECT " TOPUP_COLUMNS " FROM topup WHERE subject = ?1 "
                                                   "ORDER BY at_ms, id"},

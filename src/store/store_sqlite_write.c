@@ -34,15 +34,17 @@ static enum tk_err insert_limits(struct tk_sqlite_conn *conn, struct tk_id subje
                                  const struct tk_limit *limits, unsigned limits_nr) {
         for (unsigned i = 0; i < limits_nr; i++) {
                 const struct tk_limit *limit = &limits[i];
-                char cap[TK_CAP_TEXT_MAX];
+                char cap[TK_CAP_TEXT_MAX], alert[TK_CAP_TEXT_MAX];
                 struct tk_sqlite_use use = tk_sqlite_begin(conn, TK_SQL_LIMIT_INSERT);
                 tk_cap_text(limit->meter, limit->cap, cap);
+                tk_cap_text(limit->meter, limit->alert, alert);
                 tk_sqlite_id(&use, &subject);
                 tk_sqlite_int(&use, i);
                 tk_sqlite_int(&use, (int64_t)limit->meter);
                 bind_window(&use, limit->window);
                 tk_sqlite_int(&use, limit->flags);
                 tk_sqlite_text(&use, cap);
+                tk_sqlite_text(&use, alert);
                 enum tk_err err = tk_sqlite_run(&use);
                 if (err == TK_E_CONFLICT) /* limits without a key lay there */
                         err = tk_sqlite_fault(conn, SQLITE_CONSTRAINT_PRIMARYKEY, "writing a limit");

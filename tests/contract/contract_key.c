@@ -23,7 +23,8 @@ static struct tk_key key_extreme(struct tk_id org) {
         key.limits_nr = TK_KEY_LIMITS_MAX;
         for (unsigned i = 0; i < TK_KEY_LIMITS_MAX; i++) {
                 key.limits[i] = (struct tk_limit){.meter = (enum tk_meter)(i % TK_METER_NR),
-                                                  .cap = i % 2 ? UINT64_MAX - i : i};
+                                                  .cap = i % 2 ? UINT64_MAX - i : i,
+                                                  .alert = i % 3 ? UINT64_MAX - 2 * i : i};
                 key.limits[i].window = (struct tk_window_spec){.kind = TK_WINDOW_EVERY_N_DAYS,
                                                                .days = (uint16_t)(UINT16_MAX - i),
                                                                .anchor_day = INT32_MIN};

@@ -15,7 +15,8 @@ static struct tk_limit limit_of(unsigned n) {
         return (struct tk_limit){.meter = (enum tk_meter)(n % TK_METER_NR),
                                  .window = {TK_WINDOW_EVERY_N_DAYS, (uint16_t)(n + 1), -(int32_t)n},
                                  .flags = n % 2 ? TK_LIMIT_OBSERVE : 0,
-                                 .cap = n ? UINT64_MAX - n : 0};
+                                 .cap = n ? UINT64_MAX - n : 0,
+                                 .alert = n % 3 ? UINT64_MAX - 2 * n : 0};
 }
 
 static enum tk_err put(struct fix *fix, struct tk_id subject, const struct tk_limit *limits, unsigned nr) {
@@ -56,10 +57,10 @@ static void test_limits_round_trip_in_their_order(void **state) {
 static void test_limits_of_every_kind_are_kept(void **state) {
         struct fix *fix = *state;
         const struct tk_limit limits[] = {
-                {{TK_WINDOW_FLIGHT, 0, 0}, TK_METER_REQUESTS, 0, 4},
-                {{TK_WINDOW_SECOND, 0, 0}, TK_METER_REQUESTS, TK_LIMIT_SLIDING, 10},
-                {{TK_WINDOW_MINUTE, 0, 0}, TK_METER_TOKENS, TK_LIMIT_SLIDING | TK_LIMIT_OBSERVE, 1000},
-                {{TK_WINDOW_LIFETIME, 0, 0}, TK_METER_USD, TK_LIMIT_OBSERVE, UINT64_MAX},
+                {{TK_WINDOW_FLIGHT, 0, 0}, TK_METER_REQUESTS, 0, 4, 0},
+                {{TK_WINDOW_SECOND, 0, 0}, TK_METER_REQUESTS, TK_LIMIT_SLIDING, 10, 9},
+                {{TK_WINDOW_MINUTE, 0, 0}, TK_METER_TOKENS, TK_LIMIT_SLIDING | TK_LIMIT_OBSERVE, 1000, 1},
+                {{TK_WINDOW_LIFETIME, 0, 0}, TK_METER_USD, TK_LIMIT_OBSERVE, UINT64_MAX, UINT64_MAX},
         };
         struct tk_key key = key_of(fix->org, 1), seen;
         assert_ok(put(fix, fix->org, limits, 4));

@@ -134,7 +134,7 @@ bool topup_same(const struct tk_topup *a, const struct tk_topup *b) {
 }
 
 bool limit_same(const struct tk_limit *a, const struct tk_limit *b) {
-        return a->meter == b->meter && a->flags == b->flags && a->cap == b->cap &&
+        return a->meter == b->meter && a->flags == b->flags && a->cap == b->cap && a->alert == b->alert &&
                tk_window_spec_eq(a->window, b->window);
 }
 

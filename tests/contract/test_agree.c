@@ -64,7 +64,8 @@ static unsigned random_limits(struct pair *pair, struct tk_limit limits[4]) {
                 limits[i] = (struct tk_limit){.meter = (enum tk_meter)pick(pair, TK_METER_NR),
                                               .window = {.kind = (enum tk_window_kind)pick(pair, 7)},
                                               .flags = pick(pair, 4) ? 0 : TK_LIMIT_OBSERVE,
-                                              .cap = random_next(&pair->random)};
+                                              .cap = random_next(&pair->random),
+                                              .alert = pick(pair, 2) ? random_next(&pair->random) : 0};
         return nr;
 }
 
@@ -197,9 +198,9 @@ static void add_id(struct text *text, struct tk_id id) {
 
 static void add_limits(struct text *text, const struct tk_limit *limits, unsigned limits_nr) {
         for (unsigned i = 0; i < limits_nr; i++)
-                add(text, " %d %u %llu %d/%d/%d", (int)limits[i].meter, limits[i].flags,
-                    (unsigned long long)limits[i].cap, (int)limits[i].window.kind, limits[i].window.days,
-                    limits[i].window.anchor_day);
+                add(text, " %d %u %llu %llu %d/%d/%d", (int)limits[i].meter, limits[i].flags,
+                    (unsigned long long)limits[i].cap, (unsigned long long)limits[i].alert,
+                    (int)limits[i].window.kind, limits[i].window.days, limits[i].window.anchor_day);
         add(text, "\n");
 }
 

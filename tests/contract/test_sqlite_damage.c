@@ -177,6 +177,8 @@ static const struct {
         {"UPDATE subject_limit SET cap = 'lots' WHERE ordinal = 0", LIMIT},
         {"UPDATE subject_limit SET cap = '-1'", LIMIT},
         {"UPDATE subject_limit SET cap = '99999999999999999999999999'", LIMIT},
+        {"UPDATE subject_limit SET alert = ''", LIMIT},
+        {"UPDATE subject_limit SET alert = '-1'", LIMIT},
         {"UPDATE subject_limit SET meter = 200", LIMIT},
         {"UPDATE subject_limit SET window_days = 65536", LIMIT},
         {"UPDATE subject_limit SET window_anchor = 2147483648", LIMIT},
@@ -186,7 +188,7 @@ static const struct {
         {"UPDATE subject_limit SET flags = 1 WHERE ordinal = 0", LIMIT}, /* money */
         {"UPDATE subject_limit SET flags = -1 WHERE subject = (SELECT id FROM org)", ONE(LIMITS)},
         {"WITH RECURSIVE n (i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 20) INSERT INTO "
-         "subject_limit SELECT id, i, 0, 7, i, 0, 0, '1' FROM n JOIN api_key",
+         "subject_limit SELECT id, i, 0, 7, i, 0, 0, '1', '0' FROM n JOIN api_key",
          ONE(KEY) | ONE(KEYS)},
         {"DROP TRIGGER entry_is_final; UPDATE entry SET due_usd = -1", ENTRY_2},
         {"DROP TRIGGER entry_is_final; UPDATE entry SET overrun_tokens = -1", ENTRY_2},

@@ -400,7 +400,10 @@ SET = ["limit", "set", "org", "--meter", "requests", "--window", "minute", "--ca
     ("requests", "week", "60", ["--fixed"], {"sliding": False, "used": 0, "left": 60}),
     ("tokens", "hour", "60", ["--observe"], {"sliding": True, "observe": True, "used": 0}),
     ("tokens", "month", "60", [], {"sliding": False}),
-    ("requests", "flight", "2", ["--fixed"], {"sliding": False}),
+    ("requests", "flight", "2", ["--fixed"], {"sliding": False, "alert": None}),
+    ("usd", "month", "5", ["--alert", "4.50"], {"cap": "5", "alert": "4.5"}),
+    ("tokens", "minute", "60", ["--alert", "60", "--observe"], {"cap": 60, "alert": 60}),
+    ("usd", "week", "5", ["--alert", "0"], {"alert": None}),
 ])
 def test_what_is_set_is_listed(quiet, meter, window, cap, flags, shown):
     for subject in ("org", "workspace", quiet.key):
@@ -423,6 +426,16 @@ def test_one_meter_and_window_is_one_limit(quiet):
     assert [(l["window"], l["cap"]) for l in quiet.json("limit", "list", quiet.key)["limits"]] == [
         ("day", "7"), ("month", "70")]
     assert quiet.json("key", "show", quiet.key)["limits"]["usd"] == 7
+
+
+def test_an_edited_cap_keeps_its_alert(quiet):
+    quiet.run("limit", "set", quiet.key, "--meter", "usd", "--window", "day", "--cap", "7", "--alert", "6")
+    quiet.run("key", "edit", quiet.key, "--usd", "9")
+    quiet.run("key", "edit", quiet.key, "--period", "month")
+    assert [(l["window"], l["cap"], l["alert"]) for l in quiet.json("limit", "list", quiet.key)["limits"]] == [
+        ("month", "9", "6")]
+    row = quiet.run("limit", "list").stdout.splitlines()[1].split()
+    assert row[3:7] == ["9", "0", "9", "6"]
 
 
 def test_no_more_than_sixteen(quiet):
@@ -452,6 +465,9 @@ def test_no_more_than_sixteen(quiet):
     (SET[:5] + ["--window", "month", "--cap", "1", "--sliding"], 2, "a second to a week"),
     (SET[:5] + ["--window", "flight", "--cap", "1", "--sliding"], 2, "a second to a week"),
     (SET + ["--sliding", "--fixed"], 2, "do not go together"),
+    (SET + ["--alert", "61"], 2, "--alert 61: expects an amount up to the cap"),
+    (SET + ["--alert", "half"], 2, "--alert half: expects a whole number"),
+    (SET[:5] + ["--window", "flight", "--cap", "2", "--alert", "1"], 2, "--alert is for windows of time"),
     (SET[:7], 2, "needs --cap AMOUNT"),
     (["limit", "drop", "org", "--meter", "usd", "--window", "day"], 1, "org has no limit on usd with the window 'day'"),
     (["limit", "drop", NOWHERE, "--meter", "usd", "--window", "day"], 1, "no active key"),

@@ -55,8 +55,8 @@ CREATE INDEX api_key_by_org ON api_key (org);
 CREATE INDEX api_key_by_workspace ON api_key (workspace);
 CREATE INDEX api_key_by_user ON api_key (user_id);
 
--- The limits of a key, user, workspace or organisation. cap is decimal text in the units that people use
--- ("5", "0.01"), because it may exceed 63 bits. flags are those of core/limit.h.
+-- The limits of a key, user, workspace or organisation. cap and alert ('0': none) are decimal text in the units
+-- that people use ("5", "0.01"), because they may exceed 63 bits. flags are those of core/limit.h.
 CREATE TABLE subject_limit (
         subject BLOB NOT NULL CHECK (length(subject) = 16),
         ordinal INTEGER NOT NULL,
@@ -66,6 +66,7 @@ CREATE TABLE subject_limit (
         window_anchor INTEGER NOT NULL,
         flags INTEGER NOT NULL,
         cap TEXT NOT NULL,
+        alert TEXT NOT NULL,
         PRIMARY KEY (subject, ordinal)
 ) STRICT, WITHOUT ROWID;
 

@@ -394,6 +394,8 @@ static void edit_moves_the_period_of_all_caps(void **state) {
         /* A rate of another API and a second usd limit are not part of the consumption limits. */
         key.limits[key.limits_nr++] = (struct tk_limit){
                 .window = {.kind = TK_WINDOW_MINUTE}, .meter = TK_METER_REQUESTS, .cap = 60};
+        key.limits[1].alert = 6 * TK_NANO; /* what this dialect has no word for stays with its limit */
+        key.limits[2].alert = 4 * TK_NANO;
         struct tk_venice_edit e =
                 edit(EDIT(",\"limitPeriod\":\"LIFETIME\",\"consumptionLimit\":{\"diem\":8}"));
         assert_ok(tk_venice_edit_apply(&e, &key));
@@ -402,6 +404,9 @@ static void edit_moves_the_period_of_all_caps(void **state) {
         assert_int_equal(tk_key_limit_get(&key, TK_METER_USD, TK_WINDOW_LIFETIME)->cap, 5 * TK_NANO);
         assert_int_equal(tk_key_limit_get(&key, TK_METER_DIEM, TK_WINDOW_LIFETIME)->cap, 8 * TK_NANO);
         assert_int_equal(tk_key_limit_get(&key, TK_METER_VCU, TK_WINDOW_LIFETIME)->cap, 9 * TK_NANO);
+        assert_int_equal(tk_key_limit_get(&key, TK_METER_USD, TK_WINDOW_LIFETIME)->alert, 0);
+        assert_int_equal(tk_key_limit_get(&key, TK_METER_DIEM, TK_WINDOW_LIFETIME)->alert, 6 * TK_NANO);
+        assert_int_equal(tk_key_limit_get(&key, TK_METER_VCU, TK_WINDOW_LIFETIME)->alert, 4 * TK_NANO);
         assert_null(tk_key_limit_get(&key, TK_METER_USD, TK_WINDOW_DAY));
         assert_int_equal(tk_key_limit_get(&key, TK_METER_REQUESTS, TK_WINDOW_MINUTE)->cap, 60);
 }
