@@ -11,6 +11,7 @@ void tk_api_problem(struct tk_api_call *c, enum tk_problem_id id, const char *pa
                 .param = param,
                 .detail = detail,
                 .privacy = c->key ? c->key->privacy : TK_PRIVACY_ALL,
+                .above_key = c->above_key,
         };
         const struct tk_dialect *dialect = tk_dialect(c->dialect);
         int status = tk_problem_status(&problem, c->dialect);

@@ -43,6 +43,7 @@ struct tk_api_call {
         struct tk_str id; /* the path's {id}, decoded and NUL-terminated; empty when it has none */
         int64_t now_ms;
         bool key_sent;
+        bool above_key; /* what refused is a limit of the workspace or organisation: tk_problem.above_key */
 };
 
 /*

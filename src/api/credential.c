@@ -26,8 +26,11 @@ static struct tk_str bearer(struct tk_str value) {
 enum tk_credential tk_credential_pick(const struct tk_str values[TK_CREDENTIAL_HEADER_NR],
                                       struct tk_str *key) {
         enum tk_credential found = TK_CREDENTIAL_NONE;
+        bool portkey = tk_str_trim(values[TK_CREDENTIAL_PORTKEY]).len > 0;
         *key = (struct tk_str){0};
         for (unsigned i = 0; i < TK_CREDENTIAL_HEADER_NR; i++) {
+                if (i == TK_CREDENTIAL_AUTHORIZATION && portkey)
+                        continue;
                 struct tk_str one =
                         i == TK_CREDENTIAL_AUTHORIZATION ? bearer(values[i]) : tk_str_trim(values[i]);
                 if (one.len == 0)

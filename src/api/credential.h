@@ -4,8 +4,9 @@
  *
  * Clients of different SDKs put the key into different headers, and some into two. The same key twice is
  * one key. Two different keys are refused: whichever were picked, the other one's owner would be
- * surprised by the bill. An Authorization header of another scheme (a proxy's Basic, say) is none of
- * ours and is passed over, and so is an empty value.
+ * surprised by the bill. One exception is documented: clients of Portkey keep the Authorization header for
+ * the provider's key, so beside an x-portkey-api-key it is not looked at. An Authorization header of another
+ * scheme (a proxy's Basic, say) is none of ours and is passed over, and so is an empty value.
  */
 #ifndef TK_API_CREDENTIAL_H
 #define TK_API_CREDENTIAL_H

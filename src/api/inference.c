@@ -42,6 +42,7 @@ static void refused(void *ctx, enum tk_hold_answer answer, const struct tk_refus
         if (by_limit) {
                 tk_refusal_say(refusal, &detail);
                 add_retry(&i->c, id, refusal);
+                i->c.above_key = refusal->subject_kind != TK_SUBJECT_KEY;
         }
         tk_api_problem(&i->c, id, NULL, by_limit && tk_buf_ok(&detail) ? detail.at : NULL);
 }

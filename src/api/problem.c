@@ -2,15 +2,21 @@
 #include "api/problem.h"
 
 static const struct tk_problem_row rows[TK_PROBLEM_NR] = {
-#define TK_PROBLEM(name_, venice_, openai_, native_, type_, code_, venice_text_, text_)                      \
+#define TK_PROBLEM(name_, venice_, openai_, native_, portkey_, admin_, gate_, gate_text_, type_, code_,      \
+                   venice_text_, text_)                                                                      \
         [TK_PROBLEM_##name_] = {                                                                             \
                 .name = #name_,                                                                              \
                 .status = {[TK_DIALECT_VENICE] = venice_,                                                    \
                            [TK_DIALECT_OPENAI] = openai_,                                                    \
-                           [TK_DIALECT_NATIVE] = native_},                                                   \
+                           [TK_DIALECT_NATIVE] = native_,                                                    \
+                           [TK_DIALECT_PORTKEY] = portkey_,                                                  \
+                           [TK_DIALECT_GATEWAY] = portkey_},                                                 \
                 .openai_type = type_,                                                                        \
                 .openai_code = code_,                                                                        \
                 .venice_text = venice_text_,                                                                 \
+                .admin_code = admin_,                                                                        \
+                .gate_code = gate_,                                                                          \
+                .gate_text = gate_text_,                                                                     \
                 .text = text_,                                                                               \
         },
 #include "problem.tbl"

@@ -14,7 +14,9 @@
 #include "core/verdict.h"
 
 enum tk_problem_id {
-#define TK_PROBLEM(name, venice, openai, native, type, code, venice_text, text) TK_PROBLEM_##name,
+#define TK_PROBLEM(name, venice, openai, native, portkey, ab, gate, gate_text, type, code, venice_text,      \
+                   text)                                                                                     \
+        TK_PROBLEM_##name,
 #include "problem.tbl"
         TK_PROBLEM_NR
 };
@@ -25,6 +27,7 @@ struct tk_problem {
         const char *param;  /* which parameter, or NULL */
         const char *detail; /* one more sentence, or NULL; of MODEL_PRIVACY the model's id; never a key */
         enum tk_privacy privacy; /* MODEL_PRIVACY: the setting of the caller's key */
+        bool above_key;          /* a cap or rate: it is one of the workspace or organisation */
 };
 
 struct tk_problem_row {
@@ -32,6 +35,9 @@ struct tk_problem_row {
         int status[TK_DIALECT_NR];
         const char *openai_type;
         const char *openai_code; /* NULL: null */
+        const char *admin_code;  /* Portkey's, of its management routes: "AB01" */
+        const char *gate_code;   /* Portkey's, of the data plane: "04"; NULL: it has none, and no text */
+        const char *gate_text;
         const char *venice_text;
         const char *text;
 };

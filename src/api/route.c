@@ -177,9 +177,20 @@ static bool under(struct tk_str path, const char *root) {
         return tk_str_starts(path, root) && (path.len == n || path.at[n] == '/' || path.at[n] == '?');
 }
 
+bool tk_route_alias(struct tk_str path, char out[TK_ROUTE_ALIAS_MAX], struct tk_str *alias) {
+        if (!tk_str_starts(path, "/v2/") || path.len > TK_ROUTE_ALIAS_MAX)
+                return false;
+        memcpy(out, path.at, path.len);
+        out[2] = '1';
+        *alias = (struct tk_str){out, path.len};
+        return true;
+}
+
 enum tk_dialect_id tk_route_dialect(struct tk_str path) {
         if (under(path, "/api/v1"))
                 return TK_DIALECT_VENICE;
+        if (under(path, "/v1/api-keys") || under(path, "/v1/admin") || under(path, "/v2"))
+                return TK_DIALECT_PORTKEY;
         if (under(path, "/v1/authorize") || under(path, "/v1/holds") || under(path, "/v1/verify"))
                 return TK_DIALECT_NATIVE;
         return under(path, "/v1") ? TK_DIALECT_OPENAI : TK_DIALECT_NATIVE;

@@ -36,7 +36,15 @@ enum tk_need {
         TK_NEED_NR
 };
 
-enum tk_dialect_id { TK_DIALECT_VENICE, TK_DIALECT_OPENAI, TK_DIALECT_NATIVE, TK_DIALECT_NR };
+/* GATEWAY is how Portkey's data plane speaks: the OpenAI routes, to a caller who came with its header. */
+enum tk_dialect_id {
+        TK_DIALECT_VENICE,
+        TK_DIALECT_OPENAI,
+        TK_DIALECT_NATIVE,
+        TK_DIALECT_PORTKEY,
+        TK_DIALECT_GATEWAY,
+        TK_DIALECT_NR
+};
 
 struct tk_route {
         enum tk_method method;
@@ -62,6 +70,10 @@ void tk_route_find(const struct tk_route *routes, size_t routes_nr, struct tk_st
                    struct tk_route_found *out);
 /* "GET, HEAD, POST" of a set of methods, in the order of enum tk_method. */
 void tk_route_allow_text(unsigned allow, char out[64]);
+/* "/v2/x" as "/v1/x": Portkey's documents call the same routes by both (portkey sheet 0). False: it is none.
+ */
+#define TK_ROUTE_ALIAS_MAX 1024
+bool tk_route_alias(struct tk_str path, char out[TK_ROUTE_ALIAS_MAX], struct tk_str *alias);
 /* The dialect in which a path that may be unknown, or unreadable, is answered: by its first segments. */
 enum tk_dialect_id tk_route_dialect(struct tk_str path);
 /* One segment or query value: %XX undone. False: broken escape, NUL, not UTF-8, or too long for out. */

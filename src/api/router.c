@@ -3,6 +3,11 @@
 
 #include "api/credential.h"
 #include "api/handlers.h"
+#include "http/respond.h"
+
+/* Its SDKs send a failed request again unless the answer has one (portkey sheet 3.3), even one that made a
+ * key. */
+#define PORTKEY_REQUEST_ID "x-portkey-request-id"
 
 #define ROUTE_GET    TK_METHOD_GET
 #define ROUTE_POST   TK_METHOD_POST
@@ -81,6 +86,28 @@ static bool keep_id(struct tk_api_call *c, const struct tk_route_found *found) {
         return true;
 }
 
+/* The row, which for a path of the second spelling must be one of Portkey's. */
+static void find(struct tk_api_call *c, struct tk_route_found *found) {
+        char room[TK_ROUTE_ALIAS_MAX];
+        struct tk_str path = tk_call_path(c->call);
+        bool alias = tk_route_alias(path, room, &path);
+        tk_route_find(routes, sizeof(routes) / sizeof(routes[0]), tk_call_method(c->call), path, found);
+        if (alias && tk_route_dialect(path) != TK_DIALECT_PORTKEY)
+                *found = (struct tk_route_found){0};
+        c->route = found->route;
+        if (found->route)
+                c->dialect = found->route->dialect;
+}
+
+/* Who comes to a route of OpenAI's with Portkey's header is a client of Portkey's gateway. */
+static void pick_dialect(struct tk_api_call *c) {
+        struct tk_str key = tk_call_header(c->call, tk_credential_header_name(TK_CREDENTIAL_PORTKEY));
+        if (c->dialect == TK_DIALECT_OPENAI && tk_str_trim(key).len > 0)
+                c->dialect = TK_DIALECT_GATEWAY;
+        if (c->dialect == TK_DIALECT_PORTKEY || c->dialect == TK_DIALECT_GATEWAY)
+                tk_call_add_header(c->call, PORTKEY_REQUEST_ID, tk_str_of(tk_call_id(c->call)));
+}
+
 void tk_api_on_call(struct tk_call *call, void *ctx) {
         struct tk_route_found found;
         enum tk_problem_id problem;
@@ -93,14 +120,12 @@ void tk_api_on_call(struct tk_call *call, void *ctx) {
                 .dialect = tk_route_dialect(tk_call_path(call)),
                 .now_ms = tk_call_now_ms(call),
         };
-        tk_route_find(routes, sizeof(routes) / sizeof(routes[0]), tk_call_method(call), tk_call_path(call),
-                      &found);
+        find(&c, &found);
+        pick_dialect(&c);
         if (!found.route) {
                 refuse_route(&c, found.allow);
                 return;
         }
-        c.route = found.route;
-        c.dialect = found.route->dialect;
         if (!keep_id(&c, &found)) {
                 tk_api_fault(&c, TK_E_NO_MEMORY);
                 return;
@@ -119,8 +144,13 @@ void tk_api_on_call(struct tk_call *call, void *ctx) {
         tk_snapshot_release(&c.snapshot);
 }
 
-void tk_api_on_refuse(int status, struct tk_str path, const char *why, struct tk_buf *body, void *ctx) {
+void tk_api_on_refuse(const struct tk_refused *refused, void *ctx) {
         TK_UNUSED(ctx);
-        struct tk_problem problem = {.id = tk_problem_of_status(status), .status = status, .detail = why};
-        tk_dialect(tk_route_dialect(path))->render(&problem, body);
+        struct tk_problem problem = {.id = tk_problem_of_status(refused->status),
+                                     .status = refused->status,
+                                     .detail = refused->why};
+        enum tk_dialect_id dialect = tk_route_dialect(refused->path);
+        tk_dialect(dialect)->render(&problem, refused->body);
+        if (dialect == TK_DIALECT_PORTKEY)
+                tk_respond_header(refused->headers, PORTKEY_REQUEST_ID, tk_str_of(refused->id));
 }

@@ -15,6 +15,6 @@
 /* A tk_on_call_f; ctx is the struct tk_api. The loop's data must be a struct tk_api_loop. */
 void tk_api_on_call(struct tk_call *call, void *ctx);
 /* A tk_on_refuse_f. */
-void tk_api_on_refuse(int status, struct tk_str path, const char *why, struct tk_buf *body, void *ctx);
+void tk_api_on_refuse(const struct tk_refused *refused, void *ctx);
 
 #endif

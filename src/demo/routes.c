@@ -202,10 +202,9 @@ void tk_demo_on_call(struct tk_call *call, void *ctx) {
         tk_demo_fail(call, &problem);
 }
 
-void tk_demo_on_refuse(int status, struct tk_str path, const char *why, struct tk_buf *body, void *ctx) {
+void tk_demo_on_refuse(const struct tk_refused *refused, void *ctx) {
         struct tk_demo_problem problem = {0};
-        TK_UNUSED(path);
         TK_UNUSED(ctx);
-        tk_demo_problem_set(&problem, status, NULL, NULL, "%s", why);
-        tk_demo_problem_write(&problem, body);
+        tk_demo_problem_set(&problem, refused->status, NULL, NULL, "%s", refused->why);
+        tk_demo_problem_write(&problem, refused->body);
 }

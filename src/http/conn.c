@@ -253,8 +253,10 @@ static void refuse(struct tk_conn *conn, int status, const char *why, struct tk_
         struct tk_loop *loop = conn->loop;
         char id[TK_REQUEST_ID_LEN + 1];
         tk_call_make_id(loop, id);
-        struct tk_buf body = TK_BUF(65536);
-        loop->opt->on_refuse(status, path, why, &body, loop->opt->ctx);
+        struct tk_buf body = TK_BUF(65536), headers = TK_BUF(1024);
+        const struct tk_refused refused = {
+                .status = status, .path = path, .why = why, .id = id, .body = &body, .headers = &headers};
+        loop->opt->on_refuse(&refused, loop->opt->ctx);
         struct tk_respond r = {
                 .status = status,
                 .minor = 1,
@@ -263,10 +265,12 @@ static void refuse(struct tk_conn *conn, int status, const char *why, struct tk_
                 .content_type = body.len ? "application/json" : NULL,
                 .date = tk_loop_date(loop),
                 .id = id,
+                .headers = tk_buf_ok(&headers) ? tk_buf_str(&headers) : (struct tk_str){0},
         };
         tk_respond_head(&conn->out, &r);
         if (!silent)
                 tk_buf_put(&conn->out, tk_buf_str(&body));
+        tk_buf_free(&headers);
         tk_buf_free(&body);
         if (conn->call)
                 tk_call_free(conn->call);

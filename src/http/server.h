@@ -31,10 +31,20 @@ struct tk_call;
 
 #define TK_REQUEST_ID_LEN 36 /* a UUID; also the id of the ledger's hold */
 
-/* on_call: the handler. on_refuse: fill `body` (JSON) for a status that the seam decided itself;
- * path may be cut, or empty, when it was never read in full. Both on the call's loop. */
+/* What the seam answers by itself. */
+struct tk_refused {
+        int status;
+        struct tk_str path; /* may be cut, or empty, when it was never read in full */
+        const char *why;
+        const char *id;         /* the request id that is sent */
+        struct tk_buf *body;    /* to be filled: JSON */
+        struct tk_buf *headers; /* to be filled, if need be: further lines, by tk_respond_header() */
+};
+
+/* on_call: the handler. on_refuse: fills in what is said of a status that the seam decided itself. Both on
+ * the call's loop. */
 typedef void tk_on_call_f(struct tk_call *call, void *ctx);
-typedef void tk_on_refuse_f(int status, struct tk_str path, const char *why, struct tk_buf *body, void *ctx);
+typedef void tk_on_refuse_f(const struct tk_refused *refused, void *ctx);
 /* Start and end of each loop's thread, on that thread: for per-loop state. */
 typedef enum tk_err tk_on_loop_f(struct tk_loop *loop, unsigned index, void *ctx);
 

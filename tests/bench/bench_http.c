@@ -53,10 +53,9 @@ static void on_call(struct tk_call *call, void *ctx) {
         tk_call_reply(call, 200, "application/json", TK_STR(BODY));
 }
 
-static void on_refuse(int status, struct tk_str path, const char *why, struct tk_buf *body, void *ctx) {
-        TK_UNUSED(path);
+static void on_refuse(const struct tk_refused *refused, void *ctx) {
         TK_UNUSED(ctx);
-        tk_buf_printf(body, "{\"status\":%d,\"why\":\"%s\"}", status, why);
+        tk_buf_printf(refused->body, "{\"status\":%d,\"why\":\"%s\"}", refused->status, refused->why);
 }
 
 static void tell_port(int to, int port) {

@@ -30,6 +30,8 @@ static const struct {
         {"the same twice", "Bearer k", "k", NULL, NULL, TK_CREDENTIAL_ONE, "k"},
         {"the same in all", "Bearer k", "k", "k", "k", TK_CREDENTIAL_ONE, "k"},
         {"two different", "Bearer k", "l", NULL, NULL, TK_CREDENTIAL_CONFLICT, ""},
+        {"portkey's key goes before the provider's", "Bearer l", NULL, NULL, "k", TK_CREDENTIAL_ONE, "k"},
+        {"an empty one does not", "Bearer l", NULL, NULL, " ", TK_CREDENTIAL_ONE, "l"},
         {"two different, last", NULL, "k", "k", "l", TK_CREDENTIAL_CONFLICT, ""},
         {"keys are case-sensitive", "Bearer k", "K", NULL, NULL, TK_CREDENTIAL_CONFLICT, ""},
         {"another scheme beside a key", "Basic azpr", "k", NULL, NULL, TK_CREDENTIAL_ONE, "k"},

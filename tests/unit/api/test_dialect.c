@@ -6,6 +6,7 @@
 #include "lib/unit.h"
 
 #include "api/dialect.h"
+#include "api/dialect_portkey.h"
 #include "wire/json_scan.h"
 
 #include <string.h>
@@ -13,6 +14,16 @@
 #define V TK_DIALECT_VENICE
 #define O TK_DIALECT_OPENAI
 #define N TK_DIALECT_NATIVE
+#define P TK_DIALECT_PORTKEY
+#define G TK_DIALECT_GATEWAY
+
+#define FORBIDDEN "You do not have enough permissions to execute this request"
+#define INVALID   "Invalid request. Please check and try again."
+#define ISSUE     INVALID " rate_limits.unit: Not \\\"it\\\""
+#define CODED(text, code, more)                                                                              \
+        "{\"status\":\"failure\",\"message\":\"Portkey Error: " text ". Error Code: " code                   \
+        "\",\"error\":{\"message\":\"Portkey Error: " text ". Error Code: " code "\",\"code\":\"" code       \
+        "\"" more "}}"
 
 static const struct {
         enum tk_dialect_id dialect;
@@ -127,6 +138,38 @@ static const struct {
          "Content\",\"status\":422,\"code\":\"invalid_param\",\"detail\":"
          "\"A "
          "parameter is not valid.\",\"param\":\"n\",\"reason\":\"d\"}"},
+        {P,
+         {.id = TK_PROBLEM_SCOPE},
+         403,
+         "{\"success\":false,\"message\":\"" FORBIDDEN "\",\"data\":{\"message\":\"" FORBIDDEN
+         "\",\"errorCode\":\"AB03\"},\"error\":{\"message\":\"" FORBIDDEN
+         "\",\"code\":\"AB03\",\"type\":\"invalid_request_error\",\"param\":null}}"},
+        {P,
+         {.id = TK_PROBLEM_INVALID_PARAM, .param = "name", .detail = "Too \"long\"."},
+         400,
+         "{\"success\":false,\"message\":\"" INVALID " Too \\\"long\\\".\",\"data\":{\"message\":\"" INVALID
+         " Too \\\"long\\\".\",\"errorCode\":\"AB01\"},\"error\":{\"message\":\"" INVALID
+         " Too \\\"long\\\".\",\"code\":\"AB01\",\"type\":\"invalid_request_error\",\"param\":\"name\"}}"},
+        {G, {.id = TK_PROBLEM_UNKNOWN_KEY}, 401, CODED("Invalid API Key", "03", "")},
+        {G, {.id = TK_PROBLEM_EXPIRED}, 401, CODED("Portkey API Key Expired", "01", "")},
+        {G, {.id = TK_PROBLEM_SCOPE}, 403, CODED("Forbidden!", "033", "")},
+        {G, {.id = TK_PROBLEM_USD_CAP}, 412, CODED("Portkey API Key Usage Limit Exceeded", "04", "")},
+        {G,
+         {.id = TK_PROBLEM_CAP, .above_key = true, .detail = "d"},
+         412,
+         CODED("Portkey Workspace Usage Limit Exceeded", "04", ",\"reason\":\"d\"")},
+        {G, {.id = TK_PROBLEM_RATE}, 429, CODED("apikey rate limit exceeded", "05", "")},
+        {G,
+         {.id = TK_PROBLEM_RATE, .above_key = true},
+         429,
+         CODED("workspace rate limit exceeded", "05", "")},
+        {G,
+         {.id = TK_PROBLEM_MODEL_UNKNOWN, .param = "model"},
+         404,
+         "{\"status\":\"failure\",\"message\":\"The model does not exist "
+         "here.\",\"error\":{\"message\":\"The model "
+         "does not exist "
+         "here.\",\"type\":\"invalid_request_error\",\"param\":\"model\",\"code\":\"model_not_found\"}}"},
 };
 
 static void documented(void **state) {
@@ -143,7 +186,8 @@ static void documented(void **state) {
 
 /* The member that a client of the dialect reads is there, and the status is an error. */
 static void all_rows(void **state) {
-        static const char *const member[TK_DIALECT_NR] = {[V] = "error", [O] = "error", [N] = "detail"};
+        static const char *const member[TK_DIALECT_NR] = {
+                [V] = "error", [O] = "error", [N] = "detail", [P] = "data", [G] = "message"};
         TK_UNUSED(state);
         for (unsigned d = 0; d < TK_DIALECT_NR; d++) {
                 for (unsigned id = 0; id < TK_PROBLEM_NR; id++) {
@@ -158,6 +202,47 @@ static void all_rows(void **state) {
                         tk_buf_free(&body);
                 }
         }
+}
+
+/* The two codes are those of the documented tables, and what has a code on the data plane has its words. */
+static void portkey_codes(void **state) {
+        static const char *const gate[] = {"01", "03", "033", "04", "05"};
+        TK_UNUSED(state);
+        for (unsigned id = 0; id < TK_PROBLEM_NR; id++) {
+                const struct tk_problem_row *row = tk_problem_row(id);
+                bool known = false;
+                print_message("%s\n", row->name);
+                assert_int_equal(strlen(row->admin_code), 4);
+                assert_memory_equal(row->admin_code, "AB0", 3);
+                assert_in_range(row->admin_code[3], '1', '9');
+                assert_int_equal(row->gate_code != NULL, row->gate_text != NULL);
+                for (size_t i = 0; row->gate_code && i < sizeof(gate) / sizeof(gate[0]); i++)
+                        known |= strcmp(row->gate_code, gate[i]) == 0;
+                assert_int_equal(known, row->gate_code != NULL);
+        }
+}
+
+static void portkey_issues(void **state) {
+        struct tk_issues issues = {0};
+        struct tk_buf body = TK_BUF(4096);
+        TK_UNUSED(state);
+        tk_issue_say(&issues, (struct tk_issue_path){{"rate_limits", "unit"}}, "custom", "Not \"it\"");
+        tk_issue_type(&issues, (struct tk_issue_path){{"name"}}, "string", "undefined");
+        tk_portkey_render_issues(&issues, &body);
+        assert_string_equal(
+                body.at, "{\"success\":false,\"message\":\"" ISSUE "\",\"data\":{\"message\":\"" ISSUE
+                         "\",\"errorCode\":\"AB01\",\"errors\":[{\"path\":\"rate_limits.unit\",\"message\":"
+                         "\"Not \\\"it\\\"\"},{\"path\":\"name\",\"message\":\"Required\"}]},\"error\":{"
+                         "\"message\":\"" ISSUE "\",\"code\":\"AB01\",\"type\":\"invalid_request_error\","
+                         "\"param\":\"rate_limits\"}}");
+        tk_buf_free(&body);
+        for (size_t max = 1; max < 400; max += 7) {
+                struct tk_buf small = TK_BUF(max);
+                tk_portkey_render_issues(&issues, &small);
+                assert_false(tk_buf_ok(&small));
+                tk_buf_free(&small);
+        }
+        tk_issues_free(&issues);
 }
 
 /* No memory in the middle of a body is seen by the buffer, not by the reader of half a body. */
@@ -193,7 +278,7 @@ static void verdicts(void **state) {
 }
 
 int main(void) {
-        const struct CMUnitTest tests[] = {TEST(documented), TEST(all_rows), TEST(out_of_room),
-                                           TEST(verdicts)};
+        const struct CMUnitTest tests[] = {TEST(documented),    TEST(all_rows),       TEST(out_of_room),
+                                           TEST(portkey_codes), TEST(portkey_issues), TEST(verdicts)};
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -152,21 +152,51 @@ static void dialects(void **state) {
                 const char *path;
                 enum tk_dialect_id dialect;
         } rows[] = {
-                {"/api/v1", TK_DIALECT_VENICE},       {"/api/v1/", TK_DIALECT_VENICE},
-                {"/api/v1/none", TK_DIALECT_VENICE},  {"/api/v10", TK_DIALECT_NATIVE},
-                {"/v1", TK_DIALECT_OPENAI},           {"/v1/none", TK_DIALECT_OPENAI},
-                {"/v1?x", TK_DIALECT_OPENAI},         {"/v10/x", TK_DIALECT_NATIVE},
-                {"/v1/authorize", TK_DIALECT_NATIVE}, {"/v1/authorizes", TK_DIALECT_OPENAI},
-                {"/v1/holds", TK_DIALECT_NATIVE},     {"/v1/holds/x/none", TK_DIALECT_NATIVE},
-                {"/v1/verify?x", TK_DIALECT_NATIVE},  {"", TK_DIALECT_NATIVE},
-                {"/healthz", TK_DIALECT_NATIVE},      {"/api", TK_DIALECT_NATIVE},
+                {"/api/v1", TK_DIALECT_VENICE},
+                {"/api/v1/", TK_DIALECT_VENICE},
+                {"/api/v1/none", TK_DIALECT_VENICE},
+                {"/api/v10", TK_DIALECT_NATIVE},
+                {"/v1", TK_DIALECT_OPENAI},
+                {"/v1/none", TK_DIALECT_OPENAI},
+                {"/v1?x", TK_DIALECT_OPENAI},
+                {"/v10/x", TK_DIALECT_NATIVE},
+                {"/v1/authorize", TK_DIALECT_NATIVE},
+                {"/v1/authorizes", TK_DIALECT_OPENAI},
+                {"/v1/holds", TK_DIALECT_NATIVE},
+                {"/v1/holds/x/none", TK_DIALECT_NATIVE},
+                {"/v1/verify?x", TK_DIALECT_NATIVE},
+                {"", TK_DIALECT_NATIVE},
+                {"/healthz", TK_DIALECT_NATIVE},
+                {"/api", TK_DIALECT_NATIVE},
                 {"/V1/models", TK_DIALECT_NATIVE},
+                {"/v1/api-keys", TK_DIALECT_PORTKEY},
+                {"/v1/api-keys/x", TK_DIALECT_PORTKEY},
+                {"/v1/api-keysx", TK_DIALECT_OPENAI},
+                {"/v2/api-keys", TK_DIALECT_PORTKEY},
+                {"/v1/admin/users", TK_DIALECT_PORTKEY},
+                {"/v2", TK_DIALECT_PORTKEY},
+                {"/v20", TK_DIALECT_NATIVE},
         };
         TK_UNUSED(state);
         for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
                 assert_int_equal(tk_route_dialect(tk_str_of(rows[i].path)), rows[i].dialect);
         for (size_t i = 0; i < ROUTES_NR; i++) /* so that a 405 speaks as its neighbours do */
                 assert_int_equal(tk_route_dialect(tk_str_of(routes[i].path)), routes[i].dialect);
+}
+
+static void second_spelling(void **state) {
+        char room[TK_ROUTE_ALIAS_MAX], path[TK_ROUTE_ALIAS_MAX + 1];
+        struct tk_str alias = {0};
+        TK_UNUSED(state);
+        assert_true(tk_route_alias(TK_STR("/v2/api-keys"), room, &alias));
+        assert_true(tk_str_is(alias, "/v1/api-keys"));
+        assert_false(tk_route_alias(TK_STR("/v2"), room, &alias));
+        assert_false(tk_route_alias(TK_STR("/v20/x"), room, &alias));
+        assert_false(tk_route_alias(TK_STR("/v1/api-keys"), room, &alias));
+        memset(path, 'a', sizeof(path));
+        memcpy(path, "/v2/", 4);
+        assert_true(tk_route_alias((struct tk_str){path, TK_ROUTE_ALIAS_MAX}, room, &alias));
+        assert_false(tk_route_alias((struct tk_str){path, TK_ROUTE_ALIAS_MAX + 1}, room, &alias));
 }
 
 /* What changes or shows keys must never be open. */
@@ -188,7 +218,7 @@ static void needs(void **state) {
 }
 
 int main(void) {
-        const struct CMUnitTest tests[] = {TEST(table), TEST(static_wins), TEST(long_ids), TEST(dialects),
-                                           TEST(needs)};
+        const struct CMUnitTest tests[] = {TEST(table),    TEST(static_wins),     TEST(long_ids),
+                                           TEST(dialects), TEST(second_spelling), TEST(needs)};
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

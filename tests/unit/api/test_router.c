@@ -248,6 +248,38 @@ static void keys_in_other_headers(void **state) {
         expect(&call, 401, "Two different API keys");
 }
 
+/* A client of Portkey's gateway is known by its header, on the routes that both have. */
+static void portkeys_gateway(void **state) {
+        static const struct {
+                const char *path, *key;
+                int status;
+                const char *body;
+        } rows[] = {
+                {"/v1/models", "nobody", 401, "Portkey Error: Invalid API Key. Error Code: 03"},
+                {"/v1/models", "expired", 401, "Portkey Error: Portkey API Key Expired. Error Code: 01"},
+                {"/v1/models", "powerless", 403, "Portkey Error: Forbidden!. Error Code: 033"},
+                {"/v1/models", "inference", 200, "\"list\""},
+                {"/v1/none", "inference", 404, "{\"status\":\"failure\""},
+                {"/v1/admin/none", "inference", 404, "\"errorCode\":\"AB08\""},
+                {"/v2/none", "inference", 404, "\"errorCode\":\"AB08\""},
+                {"/v2/models", "inference", 404,
+                 "\"errorCode\":\"AB08\""}, /* only Portkey's own have the alias */
+        };
+        TK_UNUSED(state);
+        for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+                struct tk_call call = request("GET", rows[i].path, "another's", "");
+                call.headers[1] = (struct fake_header){"x-portkey-api-key", rows[i].key};
+                run(&call);
+                print_message("%s %s\n", rows[i].path, rows[i].key);
+                expect_header(&call, "x-portkey-request-id: ");
+                expect(&call, rows[i].status, rows[i].body);
+        }
+        struct tk_call call = request("GET", "/v1/models", "nobody", "");
+        run(&call);
+        assert_null(strstr(call.answer_headers.at, "x-portkey"));
+        expect(&call, 401, "invalid_api_key");
+}
+
 static void touches(void **state) {
         TK_UNUSED(state);
         struct tk_call call = request("GET", "/v1/models", "inference", "");
@@ -300,15 +332,27 @@ static void refusals_of_the_seam(void **state) {
                 {413, "/v1/chat/completions", "\"code\":\"request_too_large\""},
                 {431, "", "\"status\":431,\"code\":\"headers\""},
                 {408, "/v1/models", "request_timeout"},
+                {413, "/v1/api-keys/x", "\"errorCode\":\"AB01\""},
                 {505, "", "\"status\":505"},
                 {418, "", "\"status\":418"},
         };
         TK_UNUSED(state);
         for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-                struct tk_buf body = TK_BUF(4096);
-                tk_api_on_refuse(rows[i].status, tk_str_of(rows[i].path), "why it is", &body, NULL);
+                struct tk_buf body = TK_BUF(4096), headers = TK_BUF(4096);
+                struct tk_refused refused = {.status = rows[i].status,
+                                             .path = tk_str_of(rows[i].path),
+                                             .why = "why it is",
+                                             .id = "the id",
+                                             .body = &body,
+                                             .headers = &headers};
+                tk_api_on_refuse(&refused, NULL);
                 assert_true(tk_buf_ok(&body));
                 assert_non_null(strstr(body.at, rows[i].body));
+                if (strstr(rows[i].path, "api-keys"))
+                        assert_true(tk_str_is(tk_buf_str(&headers), "x-portkey-request-id: the id\r\n"));
+                else
+                        assert_int_equal(headers.len, 0);
+                tk_buf_free(&headers);
                 tk_buf_free(&body);
         }
 }
@@ -753,6 +797,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 CASE(gate),
                 CASE(keys_in_other_headers),
+                CASE(portkeys_gateway),
                 CASE(touches),
                 CASE(store_that_fails),
                 CASE(refusals_of_the_seam),

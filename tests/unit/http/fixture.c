@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "unit/http/fixture.h"
 
+#include "http/respond.h"
 #include "lib/unit.h"
 #include "rt/rand.h"
 
@@ -334,9 +335,10 @@ static void on_call(struct tk_call *call, void *ctx) {
         }
 }
 
-static void on_refuse(int status, struct tk_str path, const char *why, struct tk_buf *body, void *ctx) {
-        tk_buf_printf(body, "{\"status\":%d,\"path\":\"%.*s\",\"why\":\"%s\"}", status, TK_STR_ARG(path),
-                      why);
+static void on_refuse(const struct tk_refused *refused, void *ctx) {
+        tk_buf_printf(refused->body, "{\"status\":%d,\"path\":\"%.*s\",\"why\":\"%s\"}", refused->status,
+                      TK_STR_ARG(refused->path), refused->why);
+        tk_respond_header(refused->headers, "x-refused", tk_str_of(refused->id));
         count(ctx, COUNT_REFUSED, 1);
 }
 

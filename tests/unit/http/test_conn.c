@@ -265,6 +265,7 @@ static void refuse_one(struct fixture *f, const struct refusal *row) {
         assert_string_equal(answer_header(&a, "connection"), "close");
         assert_string_equal(answer_header(&a, "content-type"), "application/json");
         assert_int_equal(strlen(answer_header(&a, "x-request-id")), 36);
+        assert_string_equal(answer_header(&a, "x-refused"), answer_header(&a, "x-request-id"));
         char want[128];
         snprintf(want, sizeof want, "{\"status\":%d,\"path\":\"%s\",\"why\":\"", status,
                  row->status ? row->path : "/echo");
