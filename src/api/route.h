@@ -31,7 +31,7 @@ enum tk_method {
 enum tk_need {
         TK_NEED_ANYONE,
         TK_NEED_GUEST,
-#define TK_SCOPE(symbol, name, kinds, about) TK_NEED_##symbol,
+#define TK_SCOPE(symbol, name, kinds, may, about) TK_NEED_##symbol,
 #include "scope.tbl"
         TK_NEED_NR
 };

@@ -177,7 +177,7 @@ int tk_cmd_key_create(const struct tk_cmd_line *line) {
         enum tk_key_kind kind;
         char id[TK_ID_TEXT_LEN + 1], said[64];
         int code;
-        if (!tk_key_kind_parse(tk_str_of(line->opt[TK_OPT_kind]), &kind))
+        if (!tk_key_kind_parse(tk_str_of(line->opt[TK_OPT_kind]), &kind) || kind == TK_KIND_USER)
                 return tk_misuse("--kind %s: expects admin or inference",
                                  tk_printable(line->opt[TK_OPT_kind], said, sizeof said));
         if (!read_change(line, &change))

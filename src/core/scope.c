@@ -8,18 +8,24 @@
 _Static_assert(TK_SCOPE_NR <= TK_SCOPE_WORDS * 64, "every right has its bit");
 
 static const char *const names[TK_SCOPE_NR] = {
-#define TK_SCOPE(symbol, name, kinds, about) [TK_SCOPE_##symbol] = name,
+#define TK_SCOPE(symbol, name, kinds, may, about) [TK_SCOPE_##symbol] = name,
 #include "scope.tbl"
 };
 
 static const unsigned kinds_of[TK_SCOPE_NR] = {
-#define TK_SCOPE(symbol, name, kinds, about) [TK_SCOPE_##symbol] = (kinds),
+#define TK_SCOPE(symbol, name, kinds, may, about) [TK_SCOPE_##symbol] = (kinds),
+#include "scope.tbl"
+};
+
+static const unsigned may_hold[TK_SCOPE_NR] = {
+#define TK_SCOPE(symbol, name, kinds, may, about) [TK_SCOPE_##symbol] = (may),
 #include "scope.tbl"
 };
 
 static const char *const kind_names[] = {
         [TK_KIND_INFERENCE] = "inference",
         [TK_KIND_ADMIN] = "admin",
+        [TK_KIND_USER] = "user",
 };
 _Static_assert(sizeof kind_names / sizeof *kind_names == TK_KIND_NR, "every kind has a name");
 
@@ -34,7 +40,14 @@ void tk_scopes_add(struct tk_scopes *set, enum tk_scope scope) {
 
 bool tk_scopes_has(const struct tk_scopes *set, enum tk_scope scope) {
         MUST((unsigned)scope < TK_SCOPE_NR);
+        if (scope == TK_SCOPE_MODELS_READ && tk_scopes_has(set, TK_SCOPE_COMPLETIONS_WRITE))
+                return true;
         return scope == TK_SCOPE_NONE || (set->word[scope / 64] & bit(scope)) != 0;
+}
+
+bool tk_scope_fits(enum tk_scope scope, enum tk_key_kind kind) {
+        MUST((unsigned)scope < TK_SCOPE_NR && (unsigned)kind < TK_KIND_NR);
+        return (may_hold[scope] & 1u << kind) != 0;
 }
 
 bool tk_scopes_cover(const struct tk_scopes *set, const struct tk_scopes *part) {

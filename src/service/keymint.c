@@ -7,7 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const marks[TK_KIND_NR] = {[TK_KIND_INFERENCE] = "inf", [TK_KIND_ADMIN] = "adm"};
+static const char *const marks[TK_KIND_NR] = {
+        [TK_KIND_INFERENCE] = "inf", [TK_KIND_ADMIN] = "adm", [TK_KIND_USER] = "usr"};
 
 bool tk_key_mint_prefix(const char *base, enum tk_key_kind kind, char out[TK_KEY_PREFIX_MAX + 1]) {
         MUST((unsigned)kind < TK_KIND_NR);

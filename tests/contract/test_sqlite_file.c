@@ -231,7 +231,7 @@ static void test_newer_file_is_refused(void **state) {
         place_remove(&place);
 }
 
-/* Before version 2 nobody had heard of the rights on the ledger. */
+/* Before version 2 nobody had heard of the rights on the ledger, nor of those of Portkey. */
 static void test_admin_keys_of_version_1_get_the_new_rights(void **state) {
         static const struct {
                 const char *name;

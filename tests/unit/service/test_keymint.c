@@ -22,6 +22,7 @@ static void prefixes_say_the_kind(void **state) {
                 {"tk", TK_KIND_INFERENCE, "tk_inf"},
                 {"tk", TK_KIND_ADMIN, "tk_adm"},
                 {"a", TK_KIND_ADMIN, "a_adm"},
+                {"tk", TK_KIND_USER, "tk_usr"},
                 {"my_org2", TK_KIND_INFERENCE, "my_org2_inf"},
                 {"abcdefghijklmnopqrstuvwxyz01", TK_KIND_INFERENCE, "abcdefghijklmnopqrstuvwxyz01_inf"},
                 {"abcdefghijklmnopqrstuvwxyz012", TK_KIND_INFERENCE, NULL},
