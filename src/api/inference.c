@@ -42,7 +42,8 @@ static void refused(void *ctx, enum tk_hold_answer answer, const struct tk_refus
         if (by_limit) {
                 tk_refusal_say(refusal, &detail);
                 add_retry(&i->c, id, refusal);
-                i->c.above_key = refusal->subject_kind != TK_SUBJECT_KEY;
+                i->c.above_key = refusal->subject_kind == TK_SUBJECT_ORG ||
+                                 refusal->subject_kind == TK_SUBJECT_WORKSPACE;
         }
         tk_api_problem(&i->c, id, NULL, by_limit && tk_buf_ok(&detail) ? detail.at : NULL);
 }
