@@ -89,6 +89,12 @@ uint64_t tk_plan_affordable(const struct tk_plan *plan, const struct tk_amounts 
         return tk_plan_covered(plan, &all);
 }
 
+uint64_t tk_plan_reach(uint64_t covered, uint64_t told) {
+        if (covered >= told)
+                return covered;
+        return covered > TK_PLAN_RESERVE_TOKENS ? covered - TK_PLAN_RESERVE_TOKENS : 0;
+}
+
 enum tk_err tk_plan_actual(const struct tk_plan *plan, const struct tk_tokens *tokens,
                            struct tk_amounts *out) {
         struct tk_amounts amounts = {{0}};

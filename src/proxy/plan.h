@@ -43,6 +43,15 @@ uint64_t tk_plan_covered(const struct tk_plan *plan, const struct tk_amounts *he
 /* held and what was left beside it. */
 uint64_t tk_plan_affordable(const struct tk_plan *plan, const struct tk_amounts *held,
                             const struct tk_amounts *left);
+/*
+ * Tokens that a provider may have sent on while our end of the stream is still on its way to it. A stream
+ * that cannot be extended is cut so many tokens before its hold is used up, and pays for all of the hold:
+ * what the provider produces in that moment is paid for, too.
+ */
+#define TK_PLAN_RESERVE_TOKENS 16
+/* How far a stream may go of which `covered` tokens are held, before more is held or it ends. A provider that
+ * was `told` to produce no more than that stops by itself. */
+uint64_t tk_plan_reach(uint64_t covered, uint64_t told);
 /* What it really cost. */
 TK_CHECKED enum tk_err tk_plan_actual(const struct tk_plan *plan, const struct tk_tokens *tokens,
                                       struct tk_amounts *out);

@@ -21,13 +21,6 @@ enum relay_stage { HOLDING, SENT, STREAMING, BUFFERING, SETTLING };
 enum wait_for { NOTHING, FIRST_HOLD, NEXT_STEP, LAST_STEP };
 
 /*
- * Tokens that a provider may have sent on while our end of the stream is still on its way to it. A stream
- * that cannot be extended is cut so many tokens before its hold is used up, and pays for all of the hold:
- * what the provider produces in that moment is paid for, too.
- */
-#define RESERVE_TOKENS 16
-
-/*
  * A stream whose client left while its provider was paused is read on for so long, to see what the provider
  * had produced meanwhile.
  */
@@ -380,13 +373,6 @@ static bool extend(struct relay *r, uint64_t need, enum tk_hold_answer *answer) 
         return true;
 }
 
-/* How far the output may go before the hold must be larger, or the stream end. */
-static uint64_t end_of_cover(const struct relay *r) {
-        if (r->covered >= r->told)
-                return r->covered; /* the provider stops by itself */
-        return r->covered > RESERVE_TOKENS ? r->covered - RESERVE_TOKENS : 0;
-}
-
 /*
  * Makes sure that the output so far is paid for. True: go on. False: it waits, or the stream was cut.
  * The next step is asked for while half of the last is still to come, so that streams seldom wait. Once that
@@ -395,7 +381,7 @@ static uint64_t end_of_cover(const struct relay *r) {
  */
 static bool afford(struct relay *r) {
         uint64_t output = tk_oa_meter_output(&r->meter);
-        uint64_t end = end_of_cover(r);
+        uint64_t end = tk_plan_reach(r->covered, r->told);
         enum tk_hold_answer answer;
         bool covered = output <= end;
         if (covered && (end - output > r->plan.step / 2 || r->exhausted || r->waiting != NOTHING ||

@@ -13,7 +13,7 @@ Of each window of each key, workspace and organisation:
 In flight is what no gateway can know: tokens that the provider has produced and the server has not read when the
 stream ends under it. It is not guessed but measured, call by call:
 
-  killed   The server passes a token on only while its hold covers RESERVE more (relay.c: afford), or all that the
+  killed   The server passes a token on only while its hold covers RESERVE more (plan.c: tk_plan_reach), or all that the
            provider was told to produce; and what is held was lent by a durable lease. So of P produced and R that
            reached the client, at most P - R - RESERVE are not in posted + in doubt.
   left     The server posts the R' >= R tokens that it has read. With an entry, truth - posted is known exactly;
@@ -30,7 +30,7 @@ import math
 
 from ledger_file import KINDS, METERS, MONEY, window_number
 
-RESERVE = 16                    # relay.c: RESERVE_TOKENS
+RESERVE = 16                    # plan.h: TK_PLAN_RESERVE_TOKENS
 GONE, CUT, BROKEN = 2, 4, 8     # store.h: TK_ENTRY_*
 
 Row = collections.namedtuple("Row", "subject name limit number posted doubt truth in_flight")

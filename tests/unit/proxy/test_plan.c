@@ -173,6 +173,19 @@ static void a_request_beyond_all_bounds_is_refused(void **state) {
         assert_int_equal(tk_plan_make(&request, &model, true, 256, &plan), TK_E_RANGE);
 }
 
+/* What the provider sends on while the end of the stream is on its way to it is paid for. */
+static void a_stream_ends_before_its_hold(void **state) {
+        static const struct {
+                uint64_t covered, told, reach;
+        } rows[] = {
+                {0, 100, 0},        {1, 100, 0},     {16, 100, 0},    {17, 100, 1}, {64, 4096, 48},
+                {4095, 4096, 4079}, {100, 100, 100}, {110, 100, 110}, {0, 0, 0},
+        };
+        TK_UNUSED(state);
+        for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+                assert_int_equal(tk_plan_reach(rows[i].covered, rows[i].told), rows[i].reach);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 TEST(the_smaller_maximum_counts),
@@ -182,6 +195,7 @@ int main(void) {
                 TEST(a_call_is_charged_in_one_currency),
                 TEST(the_body_changes_only_where_it_must),
                 TEST(the_provider_gets_its_own_name_of_the_model),
+                TEST(a_stream_ends_before_its_hold),
                 TEST(a_request_beyond_all_bounds_is_refused),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
