@@ -62,6 +62,10 @@ static enum tk_problem_id problem_of_failure(enum tk_relay_failure what) {
                 return TK_PROBLEM_CONTEXT;
         case TK_RELAY_CUT:
                 return TK_PROBLEM_CAP;
+        case TK_RELAY_REVOKED:
+                return TK_PROBLEM_REVOKED;
+        case TK_RELAY_EXPIRED:
+                return TK_PROBLEM_EXPIRED;
         case TK_RELAY_AUTH:
         case TK_RELAY_BROKEN:
         case TK_RELAY_MALFORMED:

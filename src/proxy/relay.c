@@ -65,9 +65,9 @@ struct relay {
         uint64_t covered;  /* output tokens that the hold pays for */
         uint64_t told;     /* output tokens that the provider was told not to exceed */
         bool exhausted;    /* the last step was refused */
-        bool store_failed; /* and that for want of a store, not of money */
-        bool unknown;      /* more may have been produced than was seen: pays for all that it holds */
-        unsigned flags;    /* TK_ENTRY_* */
+        enum tk_relay_failure cut_why;
+        bool unknown;   /* more may have been produced than was seen: pays for all that it holds */
+        unsigned flags; /* TK_ENTRY_* */
         struct tk_amounts actual;
         struct tk_tokens tokens;
 };
@@ -164,7 +164,16 @@ static void go_on_alone(struct relay *r) {
         resume_from(r, PAUSED_CLIENT);
 }
 
+/* What has not reached the provider whole costs nothing. */
+static bool was_sent(const struct relay *r) {
+        return r->stage != SENT || tk_fetch_was_sent(r->fetch);
+}
+
 static void break_off(struct relay *r) {
+        if (!was_sent(r)) {
+                void_and_end(r);
+                return;
+        }
         stop_fetch(r);
         if (r->stage != SETTLING)
                 settle(r);
@@ -221,8 +230,7 @@ static void finish_stream(struct relay *r, const struct tk_refusal *refusal) {
         if (cut_off || (r->flags & TK_ENTRY_BROKEN)) {
                 struct tk_buf event = TK_BUF(65536);
                 tk_buf_text(&event, "data: ");
-                enum tk_relay_failure why = r->store_failed ? TK_RELAY_STORE : TK_RELAY_CUT;
-                r->opt.voice->in_band(r->opt.ctx, cut_off ? why : TK_RELAY_BROKEN, refusal, &event);
+                r->opt.voice->in_band(r->opt.ctx, cut_off ? r->cut_why : TK_RELAY_BROKEN, refusal, &event);
                 tk_buf_text(&event, "\n\ndata: [DONE]\n\n");
                 if (tk_buf_ok(&event))
                         tk_call_send(call, tk_buf_str(&event));
@@ -305,15 +313,38 @@ static void settle(struct relay *r) {
 /* The next step of the hold; true when it is decided now. Never asks for more than the call may produce. */
 static bool extend(struct relay *r, uint64_t need, enum tk_hold_answer *answer);
 
-static void cut(struct relay *r) {
+static void cut(struct relay *r, enum tk_relay_failure why) {
         r->flags |= TK_ENTRY_CUT;
+        r->cut_why = why;
         stop_fetch(r);
         settle(r);
 }
 
+/* No more can be held. */
+static void cut_short(struct relay *r, enum tk_hold_answer answer) {
+        cut(r, answer == TK_HOLD_NO_STORE ? TK_RELAY_STORE : TK_RELAY_CUT);
+}
+
+/* Whether the key still may; otherwise why not. */
+static bool is_allowed(struct relay *r, enum tk_relay_failure *why) {
+        bool ends = tk_snapshot_key(r->opt.snapshot)->expires_ms != 0;
+        switch (tk_keys_recheck(r->opt.worker, &r->opt.snapshot, ends ? tk_clock_now_ms() : 0)) {
+        case TK_VERDICT_PASS:
+                return true;
+        case TK_VERDICT_EXPIRED:
+                *why = TK_RELAY_EXPIRED;
+                return false;
+        case TK_VERDICT_STORE: /* nobody can tell now: better no than a guess */
+                *why = TK_RELAY_STORE;
+                return false;
+        default:
+                *why = TK_RELAY_REVOKED;
+                return false;
+        }
+}
+
 static void stepped(struct relay *r, enum tk_hold_answer answer) {
         r->exhausted = answer != TK_HOLD_TAKEN;
-        r->store_failed = answer == TK_HOLD_NO_STORE;
         if (!r->exhausted)
                 r->covered = tk_plan_covered(&r->plan, tk_ticket_held(r->ticket));
 }
@@ -330,7 +361,7 @@ static bool cover_unseen(struct relay *r) {
         stepped(r, answer);
         if (answer == TK_HOLD_TAKEN)
                 return true;
-        cut(r);
+        cut_short(r, answer);
         return false;
 }
 
@@ -391,7 +422,7 @@ static bool afford(struct relay *r) {
                 stepped(r, answer);
                 if (answer == TK_HOLD_TAKEN || covered)
                         return true;
-                cut(r);
+                cut_short(r, answer);
                 return false;
         }
         if (!covered)
@@ -484,6 +515,7 @@ static void end_of_stream(struct relay *r) {
 /* Hands out events as far as they are paid for. */
 static void pump(struct relay *r) {
         struct tk_sse_event event;
+        enum tk_relay_failure why;
         while (r->stage == STREAMING && !(r->paused & PAUSED_LEDGER)) {
                 if (r->held_back.len > 0) { /* counted already; is it paid for by now? */
                         if (!afford(r))
@@ -501,6 +533,10 @@ static void pump(struct relay *r) {
                         end_of_stream(r);
                         return;
                 case PASS_PAID:
+                        if (!is_allowed(r, &why)) {
+                                cut(r, why);
+                                return;
+                        }
                         tk_buf_put(&r->held_back, event.raw);
                         break;
                 case PASS:
@@ -639,14 +675,18 @@ static enum tk_relay_failure failure_of(enum tk_fetch_end end) {
 
 static void on_end(void *ctx, enum tk_fetch_end end, const char *why) {
         struct relay *r = ctx;
+        const bool sent = was_sent(r);
         r->fetch = NULL;
         r->fetch_over = true;
         r->fetch_end = end;
         if (end != TK_FETCH_WHOLE)
                 tk_log(TK_WARN, "relay", "provider %s: %s", r->plan.model->provider->name, why);
-        if (r->stage == SENT) { /* no head came: as far as we can know nothing was produced */
+        if (r->stage == SENT && !sent) {
                 fail(r, failure_of(end));
                 void_and_end(r);
+        } else if (r->stage == SENT) { /* no head came, but the work may have been done, and is then billed */
+                r->flags |= TK_ENTRY_BROKEN;
+                settle(r);
         } else if (r->stage == BUFFERING) {
                 end_of_body(r);
         } else if (r->stage == STREAMING) {

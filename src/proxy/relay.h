@@ -19,7 +19,15 @@
  * stream that has only its report to come, are read to their end, so that what they really cost is posted;
  * one whose provider was not being read is read on for a moment first. Client slow: the provider waits, but
  * it may produce meanwhile all that it was told to, so all of that is held, or the stream is cut. Answers
- * other than 2xx cost nothing. One relay belongs to one loop's thread and frees itself.
+ * other than 2xx cost nothing, nor does what never reached the provider whole. A request that did, and of
+ * whose answer nothing came, costs its estimated input: the provider may have billed it.
+ *
+ * No relay outlives its call by itself: each wait is for the provider, whose fetch has its deadlines, for the
+ * ledger, which answers everybody, or for the client, whose connection has a deadline for reading. So its
+ * hold needs no time of its own.
+ *
+ * The key may end under a running stream: revoked or expired, it is cut at the next event. One relay belongs
+ * to one loop's thread and frees itself.
  */
 #ifndef TK_PROXY_RELAY_H
 #define TK_PROXY_RELAY_H
@@ -38,6 +46,8 @@ enum tk_relay_failure {
         TK_RELAY_AUTH,      /* the provider refuses OUR credentials or account: not the caller's fault */
         TK_RELAY_CUT,       /* in-band only: the limit was reached in the middle of a stream */
         TK_RELAY_STORE,     /* in-band only: the store could not lend more in the middle of a stream */
+        TK_RELAY_REVOKED,   /* in-band only: the key was revoked in the middle of a stream */
+        TK_RELAY_EXPIRED,   /* in-band only */
         TK_RELAY_MEMORY,
         TK_RELAY_REQUEST, /* the request cannot be bounded or rewritten */
 };

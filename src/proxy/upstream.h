@@ -68,6 +68,8 @@ void tk_upstream_on_soon(struct tk_upstream *up, tk_upstream_soon_f *soon, void 
  */
 TK_CHECKED enum tk_err tk_fetch_start(struct tk_upstream *up, const struct tk_fetch_opt *opt,
                                       struct tk_fetch **out);
+/* Has the whole request gone out? Before that no provider has begun to work on it. Also inside its on_end. */
+bool tk_fetch_was_sent(const struct tk_fetch *fetch);
 /* No more on_data until resumed; the idle time stands still and starts anew then. What was not delivered
  * stays in order: one piece here, the rest with the provider. The end may come while paused if no data is
  * left. */

@@ -72,6 +72,7 @@ struct tk_fetch {
         int64_t due_ms; /* NEVER while paused */
         struct tk_fetch_head head;
         bool sent_once;            /* may not be repeated */
+        bool going_out;            /* what curl counts as sent is of this request, not of the one before */
         bool added;                /* with curl */
         bool paused;               /* the caller's wish */
         bool held;                 /* curl holds a piece that we did not take */
@@ -194,6 +195,7 @@ static int on_request(void *ctx, char *to, char *from, int to_port, int from_por
         TK_UNUSED(from);
         TK_UNUSED(to_port);
         TK_UNUSED(from_port);
+        fetch->going_out = true;
         if (!fetch->sent_once)
                 return CURL_PREREQFUNC_OK;
         if (curl_easy_getinfo(fetch->easy, CURLINFO_REQUEST_SIZE, &sent) == CURLE_OK && sent == 0)
@@ -720,6 +722,15 @@ enum tk_err tk_fetch_start(struct tk_upstream *up, const struct tk_fetch_opt *op
         run_soon(up); /* curl may not be entered from its own callbacks, so the run adds it. */
         *out = fetch;
         return TK_OK;
+}
+
+bool tk_fetch_was_sent(const struct tk_fetch *fetch) {
+        long head = 0;
+        curl_off_t body = 0;
+        MUST(fetch->magic == FETCH_MAGIC);
+        return fetch->going_out && curl_easy_getinfo(fetch->easy, CURLINFO_REQUEST_SIZE, &head) == CURLE_OK &&
+               head > 0 && curl_easy_getinfo(fetch->easy, CURLINFO_SIZE_UPLOAD_T, &body) == CURLE_OK &&
+               body >= 0 && (uint64_t)body >= fetch->body_len;
 }
 
 /* ---- pause, resume, cancel ---- */

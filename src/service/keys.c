@@ -233,6 +233,30 @@ enum tk_err tk_keys_identify(struct tk_worker *worker, struct tk_str text, struc
         return err == TK_E_NOT_FOUND ? identify_from_store(worker, digest, out) : err;
 }
 
+/* The record as it is now. */
+static enum tk_err refresh(struct tk_worker *worker, struct tk_snapshot **snapshot) {
+        uint8_t digest[32];
+        struct tk_snapshot *fresh;
+        memcpy(digest, tk_snapshot_key(*snapshot)->digest, sizeof digest);
+        enum tk_err err = tk_ring_find(worker->service->ring, digest, &fresh);
+        if (err != TK_OK) /* it was lost for want of memory */
+                err = identify_from_store(worker, digest, &fresh);
+        if (err != TK_OK)
+                return err;
+        tk_snapshot_release(snapshot);
+        *snapshot = fresh;
+        return TK_OK;
+}
+
+enum tk_verdict tk_keys_recheck(struct tk_worker *worker, struct tk_snapshot **snapshot, int64_t now_ms) {
+        if (tk_snapshot_is_stale(*snapshot) && refresh(worker, snapshot) != TK_OK)
+                return TK_VERDICT_STORE;
+        const struct tk_key *key = tk_snapshot_key(*snapshot);
+        if (tk_key_is_active(key, now_ms))
+                return TK_VERDICT_PASS;
+        return key->revoked_ms ? TK_VERDICT_REVOKED : TK_VERDICT_EXPIRED;
+}
+
 void tk_keys_touch(struct tk_worker *worker, const struct tk_snapshot *snapshot, int64_t now_ms) {
         struct tk_service *service = worker->service;
         struct tk_account *account = tk_snapshot_account(snapshot);

@@ -10,6 +10,7 @@
 #define TK_SERVICE_KEYS_H
 
 #include "core/keyfmt.h"
+#include "core/verdict.h"
 #include "service/worker.h"
 
 /* key is valid during the call only; NULL unless err is TK_OK. */
@@ -60,6 +61,12 @@ TK_CHECKED enum tk_err tk_keys_identify(struct tk_worker *worker, struct tk_str 
 /* Read it member by member: only the first limits_nr of its limits are in memory. */
 const struct tk_key *tk_snapshot_key(const struct tk_snapshot *snapshot);
 void tk_snapshot_release(struct tk_snapshot **snapshot); /* NULL inside is fine */
+/*
+ * May what runs under this snapshot go on? PASS, REVOKED, EXPIRED (now_ms does not matter to a key that never
+ * does), or STORE: the key has changed and cannot be read now. Costs one load while nothing has changed;
+ * otherwise *snapshot becomes the newest one.
+ */
+enum tk_verdict tk_keys_recheck(struct tk_worker *worker, struct tk_snapshot **snapshot, int64_t now_ms);
 /* Notes that the key was used (last_used_ms); cheap, written in batches. */
 void tk_keys_touch(struct tk_worker *worker, const struct tk_snapshot *snapshot, int64_t now_ms);
 

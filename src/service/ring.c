@@ -33,6 +33,7 @@ struct tk_ring {
 
 struct tk_snapshot {
         atomic_uint refs;
+        atomic_bool stale;          /* another one has taken its place */
         struct tk_account *account; /* lives as long as the ring */
         struct tk_key key;          /* immutable; last, because limits that it has not are not there */
 };
@@ -72,6 +73,10 @@ struct tk_account *tk_snapshot_account(const struct tk_snapshot *snapshot) {
         return snapshot->account;
 }
 
+bool tk_snapshot_is_stale(const struct tk_snapshot *snapshot) {
+        return atomic_load_explicit(&snapshot->stale, memory_order_acquire);
+}
+
 void tk_snapshot_release(struct tk_snapshot **snapshot) {
         struct tk_snapshot *s = *snapshot;
         *snapshot = NULL;
@@ -86,6 +91,7 @@ static struct tk_snapshot *snapshot_new(struct tk_account *account, const struct
         if (!s)
                 return NULL;
         atomic_init(&s->refs, 1);
+        atomic_init(&s->stale, false);
         s->account = account;
         memcpy(&s->key, key, size);
         return s;
@@ -360,6 +366,8 @@ enum tk_err tk_ring_changed(struct tk_ring *ring, const struct tk_key *key, stru
         old = account->snapshot;
         account->snapshot = fresh;
         tk_unlock(&shard->lock);
+        if (old)
+                atomic_store_explicit(&old->stale, true, memory_order_release);
         tk_snapshot_release(&old);
         return fresh ? TK_OK : TK_E_NO_MEMORY;
 }

@@ -40,5 +40,7 @@ TK_CHECKED enum tk_err tk_ring_changed(struct tk_ring *ring, const struct tk_key
 /* The account of a subject that is in memory, by its id, or NULL. */
 struct tk_account *tk_ring_account_get(struct tk_ring *ring, struct tk_id id);
 struct tk_account *tk_snapshot_account(const struct tk_snapshot *snapshot);
+/* The key has changed since. Any thread; one load. */
+bool tk_snapshot_is_stale(const struct tk_snapshot *snapshot);
 
 #endif

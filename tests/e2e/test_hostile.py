@@ -21,7 +21,7 @@ import httpx
 import pytest
 
 from rogue import Rogue, answer, chunk, usage_chunk
-from stack import NANO_OUTPUT, PATIENCE, PRICE, Stack, entries
+from stack import NANO_INPUT, NANO_OUTPUT, PATIENCE, PRICE, Stack, entries
 
 MIB = 1 << 20
 
@@ -159,7 +159,7 @@ BEHAVIOURS = {
     "endless-stream": lambda v: flood(v, b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n",
                                       b": nothing but a comment\n\n" * 2000),
     "endless-head": lambda v: flood(v, b"HTTP/1.1 200 OK\r\n", b"X-A: " + b"a" * 1000 + b"\r\n"),
-    "nothing": lambda v: v.body(),
+    "nothing": lambda v: v.body(), "mute": silent,
     "garbage": raw_head(b"\x00\x01\x02 hello\r\n\r\n"),
     "status-99": raw_head(b"HTTP/1.1 99 No\r\n\r\n"),
     "status-101": raw_head(b"HTTP/1.1 101 Switch\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"),
@@ -189,6 +189,7 @@ class Hostile(Stack):
         self.rogue.gate = threading.Event()
         self.rogue.broken_off = threading.Event()
         self.settings["providers"] = {name: self.rogue.provider(name) for name in BEHAVIOURS}
+        self.settings["providers"]["mute"]["first_byte_ms"] = 300
         self.http = httpx.Client(timeout=60 * PATIENCE)
 
     def stop(self):
@@ -362,12 +363,36 @@ def test_an_answer_without_end_is_broken_off(stack, model, stream):
     assert entry["output_tokens"] == 100 and "upstream_broken" in entry["flags"]
 
 
-@pytest.mark.parametrize("model", ["endless-error", "endless-head"])
-def test_an_error_without_end_is_broken_off_and_free(stack, model):
+def test_an_error_without_end_is_broken_off_and_free(stack):
     key = stack.key(usd=1)
-    assert stack.ask(key, model).status_code == 502
+    assert stack.ask(key, "endless-error").status_code == 502
     assert stack.rogue.broken_off.wait(20 * PATIENCE)
     assert calls(stack, key) == []
+
+
+@pytest.mark.parametrize("model,status", [("nothing", 502), ("garbage", 502), ("endless-head", 502), ("mute", 504)])
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_request_that_was_sent_and_not_answered_costs_its_input(stack, model, status, stream):
+    """The provider had all of it, and may have billed it: no head of an answer says that it did not."""
+    key = stack.key(usd=1)
+    assert stack.ask(key, model, stream=stream).status_code == status
+    assert_input_is_paid(only_call(stack, key), "upstream_broken")
+
+
+def test_whoever_leaves_before_the_head_pays_for_his_input(stack):
+    key = stack.key(usd=1)
+    seen = len(stack.rogue.seen)
+    client = Client(stack, key, chat("silent", stream=True))
+    while len(stack.rogue.seen) == seen:
+        time.sleep(0.01)
+    client.reset()
+    assert_input_is_paid(only_call(stack, key), "client_gone")
+
+
+def assert_input_is_paid(entry, flag):
+    assert {"estimated", flag} == set(entry["flags"])
+    assert entry["input_tokens"] > 0 and entry["output_tokens"] == 0
+    assert nano(entry) == entry["input_tokens"] * NANO_INPUT
 
 
 @pytest.mark.parametrize("model,status", [
@@ -589,10 +614,37 @@ def test_a_key_revoked_under_running_streams(stack):
     stack.rogue.gate.set()
     for client in clients:
         client.until(b"[DONE]").reset()
+        assert b"revoked" in client.got and b"third" not in client.got, "cut at the next event, and told why"
     admin.get("/api/v1/api_keys")  # shows all that was answered before
     with sqlite3.connect(f"file:{stack.folder}/tollkey.db?mode=ro", uri=True) as db:
         paid = db.execute("SELECT count(*) FROM entry WHERE subject = ?", [uuid.UUID(key["id"]).bytes]).fetchone()
-    assert paid == (8,), "what was begun is paid for"
+        cut = db.execute("SELECT count(*) FROM entry WHERE subject = ? AND flags & 4 AND due_usd > 0",
+                         [uuid.UUID(key["id"]).bytes]).fetchone()
+    assert paid == cut == (8,), "what was begun is paid for"
+
+
+def test_a_key_that_is_edited_under_a_running_stream(stack):
+    """An edit that leaves it active ends nothing."""
+    admin, key = stack.admin(), stack.key(usd=1)
+    client = Client(stack, key, chat("gated-stream", stream=True)).until(b"second")
+    assert admin.patch("/api/v1/api_keys", json={"id": key["id"], "description": "renamed"}).status_code == 200
+    stack.rogue.gate.set()
+    assert b" third" in client.until(b"[DONE]").got
+    client.reset()
+    assert only_call(stack, key)["flags"] == []
+
+
+def test_a_key_that_expires_under_a_running_stream(stack):
+    admin, key = stack.admin(), stack.key(usd=1)
+    at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 2 * PATIENCE))
+    assert admin.patch("/api/v1/api_keys", json={"id": key["id"], "expiresAt": at}).status_code == 200
+    client = Client(stack, key, chat("gated-stream", stream=True)).until(b"second")
+    deadline = time.monotonic() + 20 * PATIENCE
+    while stack.ask(key, "plain").status_code != 401:
+        assert time.monotonic() < deadline
+    stack.rogue.gate.set()
+    client.until(b"[DONE]").reset()
+    assert b"expired" in client.got and b"third" not in client.got
 
 
 # ---- the server under load and at its end ----

@@ -61,6 +61,7 @@ static void on_end(void *ctx, enum tk_fetch_end end, const char *why) {
         assert_non_null(why);
         probe->ends++;
         probe->end = end;
+        probe->sent = tk_fetch_was_sent(probe->fetch);
         snprintf(probe->why, sizeof probe->why, "%s", why);
         act(probe, PROBE_END);
         probe->fetch = NULL;

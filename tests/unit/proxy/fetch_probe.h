@@ -30,6 +30,7 @@ struct probe {
         unsigned heads, pieces, ends;
         size_t piece_max;
         enum tk_fetch_end end;
+        bool sent; /* whole, by the end */
         char why[256];
         bool cancelled, paused; /* cancelled: or let go */
 };

@@ -86,6 +86,13 @@ void raw_server_stop(struct raw_server *server) {
         pthread_mutex_destroy(&server->mutex);
 }
 
+bool raw_server_is_stopping(struct raw_server *server) {
+        pthread_mutex_lock(&server->mutex);
+        bool stopping = server->stopping;
+        pthread_mutex_unlock(&server->mutex);
+        return stopping;
+}
+
 unsigned raw_server_connections(struct raw_server *server) {
         pthread_mutex_lock(&server->mutex);
         unsigned n = server->connections;

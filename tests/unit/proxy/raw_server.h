@@ -46,6 +46,7 @@ struct raw_request {
 
 void raw_server_start(struct raw_server *server, raw_serve_f *serve, void *ctx);
 void raw_server_stop(struct raw_server *server);
+bool raw_server_is_stopping(struct raw_server *server);
 unsigned raw_server_connections(struct raw_server *server);
 
 /* False when the peer is gone first. */

@@ -731,12 +731,62 @@ static void close_cancels_everything(void **state) {
         raw_server_stop(&server);
 }
 
+/* ---- what has gone out ---- */
+
+/* Reads nothing beyond the first bytes, and never answers. */
+static void serve_deaf(struct raw_server *s, int fd, unsigned nth) {
+        struct raw_request request;
+        TK_UNUSED(nth);
+        while (atomic_load(&s->requests) == 0 && raw_request_read(s, fd, &request)) {
+                raw_request_free(&request);
+                if (!raw_send_text(s, fd, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"))
+                        return;
+        }
+        while (!raw_server_is_stopping(s))
+                nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+}
+
+static struct probe sent_post(size_t body_bytes, unsigned first_byte_ms) {
+        char *body = calloc(1, body_bytes);
+        struct probe probe;
+        struct tk_fetch_opt opt = {
+                .url = url, .method = "POST", .body = {body, body_bytes}, .first_byte_ms = first_byte_ms};
+        assert_non_null(body);
+        probe_init(&probe, up);
+        probe_start(&probe, &opt);
+        assert_false(tk_fetch_was_sent(probe.fetch)); /* nothing has run yet */
+        probe_run(&probe, 20000);
+        probe_free(&probe);
+        free(body);
+        return probe;
+}
+
+static void it_is_known_whether_all_was_sent(void **state) {
+        struct probe probe;
+        TK_UNUSED(state);
+        start_server(serve_deaf, NULL);
+        probe = sent_post(1000, 0); /* answered; its handle serves the others */
+        assert_int_equal(probe.end, TK_FETCH_WHOLE);
+        assert_true(probe.sent);
+        probe = sent_post(100, 200); /* lies in the buffers between, as it would if it were read */
+        assert_int_equal(probe.end, TK_FETCH_TIMEOUT);
+        assert_true(probe.sent);
+        probe = sent_post(64u << 20, 500); /* more than all buffers take */
+        assert_int_equal(probe.end, TK_FETCH_TIMEOUT);
+        assert_false(probe.sent);
+        raw_server_stop(&server);
+        probe = sent_post(100, 0); /* nobody is there any more */
+        assert_int_equal(probe.end, TK_FETCH_NO_CONNECT);
+        assert_false(probe.sent);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 TEST(a_connection_is_used_again),
                 TEST(many_run_side_by_side),
                 TEST(a_spoilt_connection_is_not_used_again),
                 TEST(what_costs_money_is_sent_once),
+                TEST(it_is_known_whether_all_was_sent),
                 TEST(sockets_do_not_leak_into_children),
                 TEST(a_paused_stream_loses_no_byte),
                 TEST(a_paused_stream_holds_the_provider_back),

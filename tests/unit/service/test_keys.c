@@ -148,6 +148,43 @@ static void an_unknown_key_is_remembered_until_it_exists(void **state) {
         tk_snapshot_release(&snapshot);
 }
 
+/* What runs under a snapshot hears of an edit at its next look, and goes on under the newest record. */
+static void what_runs_is_judged_again(void **state) {
+        struct bed *bed = *state;
+        struct tk_id id, org = tk_store_org(bed->store);
+        struct tk_snapshot *snapshot = bed_key(bed, TK_METER_USD, TK_WINDOW_DAY, 5, &id);
+        struct tk_snapshot *other = bed_key(bed, TK_METER_USD, TK_WINDOW_DAY, 5, NULL);
+        assert_int_equal(tk_keys_recheck(bed->worker, &snapshot, NOW), TK_VERDICT_PASS);
+        assert_ok(update(bed, org, id, "renamed"));
+        assert_string_not_equal(tk_snapshot_key(snapshot)->description, "renamed");
+        assert_int_equal(tk_keys_recheck(bed->worker, &snapshot, NOW), TK_VERDICT_PASS);
+        assert_string_equal(tk_snapshot_key(snapshot)->description, "renamed");
+        assert_ok(revoke(bed, org, id));
+        assert_int_equal(tk_keys_recheck(bed->worker, &snapshot, NOW), TK_VERDICT_REVOKED);
+        assert_int_equal(tk_keys_recheck(bed->worker, &snapshot, NOW), TK_VERDICT_REVOKED);
+        assert_int_equal(tk_keys_recheck(bed->worker, &other, NOW), TK_VERDICT_PASS);
+        tk_snapshot_release(&snapshot);
+        tk_snapshot_release(&other);
+}
+
+static enum tk_err let_end(struct tk_key *key, void *ctx) {
+        TK_UNUSED(ctx);
+        key->expires_ms = NOW + 10;
+        return TK_OK;
+}
+
+static void what_runs_ends_with_its_key(void **state) {
+        struct bed *bed = *state;
+        struct tk_id id, org = tk_store_org(bed->store);
+        struct told told = {.done = false};
+        struct tk_snapshot *snapshot = bed_key(bed, TK_METER_USD, TK_WINDOW_DAY, 5, &id);
+        tk_keys_update(bed->worker, org, id, NOW, let_end, on_key, &told);
+        bed_until(bed, &told.done);
+        assert_int_equal(tk_keys_recheck(bed->worker, &snapshot, NOW + 9), TK_VERDICT_PASS);
+        assert_int_equal(tk_keys_recheck(bed->worker, &snapshot, NOW + 10), TK_VERDICT_EXPIRED);
+        tk_snapshot_release(&snapshot);
+}
+
 static void the_last_use_is_written_by_the_barrier(void **state) {
         struct bed *bed = *state;
         struct tk_id id, org = tk_store_org(bed->store);
@@ -191,6 +228,8 @@ int main(void) {
                 BED_TEST(what_is_not_ours_is_not_found),
                 BED_TEST(wrong_texts_are_not_found),
                 BED_TEST(an_unknown_key_is_remembered_until_it_exists),
+                BED_TEST(what_runs_is_judged_again),
+                BED_TEST(what_runs_ends_with_its_key),
                 BED_TEST(the_last_use_is_written_by_the_barrier),
                 BED_TEST(usage_is_of_the_window_and_of_seven_days),
         };
