@@ -24,8 +24,8 @@ enum tk_hold_state { TK_HOLD_PENDING, TK_HOLD_POSTED, TK_HOLD_VOIDED, TK_HOLD_EX
 
 struct tk_hold {
         enum tk_hold_state state;
-        int64_t at_s; /* the time that decides its windows */
-        int64_t expires_ms;
+        int64_t at_s;       /* the time that decides its windows */
+        int64_t expires_ms; /* INT64_MAX: whoever has it ends it in time */
         struct tk_amounts held;
         struct tk_amounts due;     /* what was charged */
         struct tk_amounts overrun; /* reported beyond the hold */

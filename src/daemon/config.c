@@ -764,7 +764,6 @@ static void take_counts(const struct value values[TK_PARAM_NR], struct tk_config
         config->write_ms = (unsigned)values[TK_PARAM_TOP_write_ms].count;
         config->stop_ms = (unsigned)values[TK_PARAM_TOP_stop_ms].count;
         config->hold_output_tokens = (unsigned)values[TK_PARAM_TOP_hold_output_tokens].count;
-        config->hold_ms = (unsigned)values[TK_PARAM_TOP_hold_ms].count;
 }
 
 static void take_spend_order(const struct value *words, struct tk_config *config) {

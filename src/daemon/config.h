@@ -21,7 +21,6 @@ struct tk_config {
         uint64_t header_bytes_max, body_bytes_max, bodies_bytes_max;
         unsigned connections_max, header_ms, body_ms, idle_ms, write_ms, stop_ms;
         unsigned hold_output_tokens; /* output tokens held at first and in each further step of a stream */
-        unsigned hold_ms;            /* how long a call's hold is meant to live; noted on it */
         struct tk_spend_order spend_order;
         struct tk_catalog *catalog;
 };

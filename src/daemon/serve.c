@@ -196,7 +196,6 @@ static int run_service(struct daemon *d) {
                                      .catalog = d->config->catalog,
                                      .key_prefix = d->config->key_prefix,
                                      .hold_output_tokens = d->config->hold_output_tokens,
-                                     .hold_ms = d->config->hold_ms,
                                      .spend_order = d->config->spend_order};
         enum tk_err err = first_key(d);
         if (err == TK_OK)

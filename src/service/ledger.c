@@ -101,8 +101,7 @@ static bool take(struct tk_ticket *ticket) {
                 if (ticket->want.left.of[m] != INT64_MAX)
                         ticket->want.left.of[m] -= ticket->want.given.of[m];
         if (ticket->fresh) {
-                int64_t expires = ticket->want.at_s * 1000 + ticket->worker->service->hold_ms;
-                err = tk_hold_open(&ticket->hold, &ticket->want.given, ticket->want.at_s * 1000, expires);
+                err = tk_hold_open(&ticket->hold, &ticket->want.given, ticket->want.at_s * 1000, INT64_MAX);
                 link_all(ticket, TK_TICKET_LIVE);
         } else {
                 err = tk_hold_extend(&ticket->hold, &ticket->want.given);

@@ -18,7 +18,6 @@
 #include <string.h>
 
 #define HOLD_OUTPUT_TOKENS 256
-#define HOLD_MS            (15u * 60 * 1000)
 
 /* ---- leases: what the last run left open, and what this one returns ---- */
 
@@ -53,7 +52,6 @@ static struct tk_service *service_new(const struct tk_service_opt *opt) {
         bool fits = tk_str_copy(tk_str_of(opt->key_prefix), service->key_prefix, sizeof service->key_prefix);
         MUST(fits);
         service->hold_output_tokens = opt->hold_output_tokens ? opt->hold_output_tokens : HOLD_OUTPUT_TOKENS;
-        service->hold_ms = opt->hold_ms ? opt->hold_ms : HOLD_MS;
         service->spend_order = opt->spend_order;
         if (service->spend_order.nr == 0)
                 service->spend_order = (struct tk_spend_order){1, {TK_METER_USD}};

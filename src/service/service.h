@@ -8,11 +8,11 @@
 #include "service/worker.h"
 
 struct tk_service_opt {
-        struct tk_store *store;               /* borrowed, outlives the service */
-        const struct tk_catalog *catalog;     /* borrowed */
-        const char *key_prefix;               /* "tk"; copied */
-        unsigned hold_output_tokens, hold_ms; /* 0: defaults */
-        struct tk_spend_order spend_order;    /* empty: USD */
+        struct tk_store *store;            /* borrowed, outlives the service */
+        const struct tk_catalog *catalog;  /* borrowed */
+        const char *key_prefix;            /* "tk"; copied */
+        unsigned hold_output_tokens;       /* 0: a default */
+        struct tk_spend_order spend_order; /* empty: USD */
         /* For simulation: no thread is started; the caller runs the writer's batches and gives the time. */
         bool manual;
         int64_t start_ms; /* manual: the time at the start */

@@ -26,7 +26,6 @@ struct tk_service {
         const struct tk_catalog *catalog;
         char key_prefix[TK_KEY_PREFIX_MAX + 1];
         unsigned hold_output_tokens;
-        unsigned hold_ms;
         struct tk_spend_order spend_order; /* not empty */
         bool manual;                       /* no threads: a simulation drives it */
         struct tk_writer *writer;
