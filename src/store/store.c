@@ -16,12 +16,11 @@
 #include "rt/clock.h"
 #include "rt/log.h"
 #include "rt/rand.h"
-#include "store/store_int.h"
+#include "store/store_front.h"
 #include "store/store_memory.h"
 #include "store/store_sqlite.h"
 
-#define TIME_MS_MAX    INT64_C(253402300799999) /* 9999-12-31T23:59:59.999Z */
-#define HOUR_MAX       (INT64_C(1) << 40)       /* far beyond; so that hour arithmetic cannot overflow */
+#define HOUR_MAX       (INT64_C(1) << 40) /* far beyond; so that hour arithmetic cannot overflow */
 #define COMMIT_SLOW_MS 1000
 #define ENTRY_FLAGS                                                                                          \
         (TK_ENTRY_ESTIMATED | TK_ENTRY_GONE | TK_ENTRY_CUT | TK_ENTRY_BROKEN | TK_ENTRY_OBSERVED |           \
@@ -112,23 +111,6 @@ struct tk_id tk_store_workspace(const struct tk_store *store) {
 
 /* ---- what may cross the border ---- */
 
-/* A refusal of a row on its way down: the caller has a gap, so it is told and logged. */
-static enum tk_err refuse(enum tk_err err, const char *what) {
-        tk_log(TK_ERROR, TK_STORE_AREA, "refused to write %s: %s", what, tk_err_text(err));
-        return err;
-}
-
-static enum tk_err damaged(const char *what, struct tk_id id) {
-        char text[TK_ID_TEXT_LEN + 1];
-        tk_id_text(id, text);
-        tk_log(TK_ERROR, TK_STORE_AREA, "%s %s is stored damaged and is not used", what, text);
-        return TK_E_CORRUPT;
-}
-
-static bool time_ok(int64_t ms) {
-        return ms >= 0 && ms <= TIME_MS_MAX;
-}
-
 static bool amounts_ok(const struct tk_amounts *amounts) {
         for (int i = 0; i < TK_METER_NR; i++)
                 if (amounts->of[i] < 0)
@@ -188,12 +170,6 @@ static bool meta_name_ok(const char *name) {
 }
 
 /* ---- the writer ---- */
-
-/* MUST be in a batch; the fault that broke it, if any. */
-static enum tk_err in_batch(const struct tk_store *store) {
-        MUST(store->batch != TK_BATCH_NONE);
-        return store->broken;
-}
 
 enum tk_err tk_store_begin(struct tk_store *store) {
         MUST(store->batch == TK_BATCH_NONE);

@@ -24,7 +24,7 @@
 
 #include <stdatomic.h>
 
-#include "store/store.h"
+#include "store/people.h"
 
 #define TK_META_NAME_MAX  64
 #define TK_META_VALUE_MAX 4096
@@ -63,6 +63,8 @@ struct tk_seed {
         int64_t now_ms;
 };
 
+struct tk_workspace tk_seed_workspace(const struct tk_seed *seed);
+
 typedef enum tk_err tk_store_open_f(const char *where, const struct tk_seed *seed, struct tk_store **out,
                                     const struct tk_why *why);
 typedef void tk_store_close_f(struct tk_store *store);
@@ -85,6 +87,13 @@ typedef enum tk_err tk_store_lease_f(struct tk_store *store, const struct tk_lea
 typedef enum tk_err tk_store_doubt_f(struct tk_store *store, const struct tk_doubt *doubt);
 typedef enum tk_err tk_store_change_add_f(struct tk_store *store, struct tk_id subject);
 typedef enum tk_err tk_store_meta_put_f(struct tk_store *store, const char *name, struct tk_str value);
+
+typedef enum tk_err tk_store_user_write_f(struct tk_store *store, const struct tk_user *user);
+typedef enum tk_err tk_store_user_get_f(struct tk_store *store, struct tk_id id, struct tk_user *out);
+typedef enum tk_err tk_store_workspace_write_f(struct tk_store *store, const struct tk_workspace *workspace);
+typedef enum tk_err tk_store_workspace_get_f(struct tk_store *store, struct tk_id id,
+                                             struct tk_workspace *out);
+typedef enum tk_err tk_store_remove_f(struct tk_store *store, struct tk_id id, int64_t now_ms);
 
 typedef enum tk_err tk_reader_open_f(struct tk_store *store, struct tk_reader **out);
 typedef void tk_reader_close_f(struct tk_reader *reader);
@@ -112,6 +121,21 @@ typedef enum tk_err tk_reader_changes_f(struct tk_reader *reader, int64_t after,
                                         void *ctx);
 typedef enum tk_err tk_reader_change_last_f(struct tk_reader *reader, int64_t *seq);
 typedef enum tk_err tk_reader_meta_get_f(struct tk_reader *reader, const char *name, char *out, size_t size);
+
+typedef enum tk_err tk_reader_user_by_id_f(struct tk_reader *reader, struct tk_id id, struct tk_user *out);
+typedef enum tk_err tk_reader_user_by_email_f(struct tk_reader *reader, struct tk_id org, const char *email,
+                                              struct tk_user *out);
+typedef enum tk_err tk_reader_user_list_f(struct tk_reader *reader, struct tk_id org, unsigned roles,
+                                          unsigned skip, unsigned limit, tk_user_each_f *each, void *ctx);
+typedef enum tk_err tk_reader_user_count_f(struct tk_reader *reader, struct tk_id org, unsigned roles,
+                                           uint64_t *nr);
+typedef enum tk_err tk_reader_workspace_by_id_f(struct tk_reader *reader, struct tk_id id,
+                                                struct tk_workspace *out);
+typedef enum tk_err tk_reader_workspace_by_slug_f(struct tk_reader *reader, struct tk_id org,
+                                                  const char *slug, struct tk_workspace *out);
+typedef enum tk_err tk_reader_workspace_list_f(struct tk_reader *reader, struct tk_id org, unsigned skip,
+                                               unsigned limit, tk_workspace_each_f *each, void *ctx);
+typedef enum tk_err tk_reader_workspace_count_f(struct tk_reader *reader, struct tk_id org, uint64_t *nr);
 
 /* Every member is there in every engine. */
 struct tk_store_ops {
@@ -143,6 +167,14 @@ struct tk_store_ops {
         tk_store_doubt_f *doubt_drop;
         tk_store_change_add_f *change_add;
         tk_store_meta_put_f *meta_put;
+        tk_store_user_write_f *user_insert;
+        tk_store_user_write_f *user_update;
+        tk_store_user_get_f *user_get;
+        tk_store_remove_f *user_remove;
+        tk_store_workspace_write_f *workspace_insert;
+        tk_store_workspace_write_f *workspace_update;
+        tk_store_workspace_get_f *workspace_get;
+        tk_store_remove_f *workspace_remove;
 
         /* the reader's thread */
         tk_reader_open_f *reader_open;
@@ -161,6 +193,14 @@ struct tk_store_ops {
         tk_reader_changes_f *changes;
         tk_reader_change_last_f *change_last;
         tk_reader_meta_get_f *meta_get;
+        tk_reader_user_by_id_f *user_by_id;
+        tk_reader_user_by_email_f *user_by_email;
+        tk_reader_user_list_f *user_list;
+        tk_reader_user_count_f *user_count;
+        tk_reader_workspace_by_id_f *workspace_by_id;
+        tk_reader_workspace_by_slug_f *workspace_by_slug;
+        tk_reader_workspace_list_f *workspace_list;
+        tk_reader_workspace_count_f *workspace_count;
 };
 
 #define TK_STORE_AREA "store" /* of log lines */

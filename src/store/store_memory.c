@@ -163,21 +163,6 @@ static bool lock_init(pthread_rwlock_t *lock) {
         return ok;
 }
 
-static enum tk_err open_store(const char *where, const struct tk_seed *seed, struct tk_store **out,
-                              const struct tk_why *why) {
-        struct tk_memory_store *store = calloc(1, sizeof *store);
-        TK_UNUSED(where);
-        if (!store || !lock_init(&store->lock)) {
-                free(store);
-                tk_why_set(why, "out of memory");
-                return TK_E_NO_MEMORY;
-        }
-        store->base.org = seed->org;
-        store->base.workspace = seed->workspace;
-        *out = &store->base;
-        return TK_OK;
-}
-
 static void close_store(struct tk_store *base) {
         struct tk_memory_store *store = tk_memory_of(base);
         tk_memory_batch_cut(&store->batch, 0);
@@ -196,6 +181,12 @@ static void close_store(struct tk_store *base) {
                 free(store->topups[i]);
         for (size_t i = 0; i < store->metas_nr; i++)
                 free(store->metas[i]);
+        for (size_t i = 0; i < store->users_nr; i++)
+                free(store->users[i]);
+        for (size_t i = 0; i < store->workspaces_nr; i++)
+                free(store->workspaces[i]);
+        free(store->users);
+        free(store->workspaces);
         free(store->keys);
         free(store->series);
         free(store->entries);
@@ -211,6 +202,31 @@ static void close_store(struct tk_store *base) {
         tk_map_free(&store->entries_by_id);
         pthread_rwlock_destroy(&store->lock);
         free(store);
+}
+
+static enum tk_err open_store(const char *where, const struct tk_seed *seed, struct tk_store **out,
+                              const struct tk_why *why) {
+        struct tk_memory_store *store = calloc(1, sizeof *store);
+        TK_UNUSED(where);
+        if (!store || !lock_init(&store->lock)) {
+                free(store);
+                tk_why_set(why, "out of memory");
+                return TK_E_NO_MEMORY;
+        }
+        store->base.org = seed->org;
+        store->base.workspace = seed->workspace;
+        struct tk_workspace *first = malloc(sizeof *first);
+        if (!first ||
+            !tk_memory_grow(&store->workspaces, &store->workspaces_size, 0, 1, sizeof *store->workspaces)) {
+                free(first);
+                close_store(&store->base);
+                tk_why_set(why, "out of memory");
+                return TK_E_NO_MEMORY;
+        }
+        *first = tk_seed_workspace(seed);
+        store->workspaces[store->workspaces_nr++] = first;
+        *out = &store->base;
+        return TK_OK;
 }
 
 /* ---- the batch as a whole ---- */
@@ -296,4 +312,20 @@ const struct tk_store_ops tk_store_memory_ops = {
         .changes = tk_memory_reader_changes,
         .change_last = tk_memory_reader_change_last,
         .meta_get = tk_memory_reader_meta_get,
+        .user_insert = tk_memory_user_insert,
+        .user_update = tk_memory_user_update,
+        .user_remove = tk_memory_user_remove,
+        .workspace_insert = tk_memory_workspace_insert,
+        .workspace_update = tk_memory_workspace_update,
+        .workspace_remove = tk_memory_workspace_remove,
+        .user_get = tk_memory_batch_user_get,
+        .workspace_get = tk_memory_batch_workspace_get,
+        .user_by_id = tk_memory_reader_user_by_id,
+        .user_by_email = tk_memory_reader_user_by_email,
+        .user_list = tk_memory_reader_user_list,
+        .user_count = tk_memory_reader_user_count,
+        .workspace_by_id = tk_memory_reader_workspace_by_id,
+        .workspace_by_slug = tk_memory_reader_workspace_by_slug,
+        .workspace_list = tk_memory_reader_workspace_list,
+        .workspace_count = tk_memory_reader_workspace_count,
 };

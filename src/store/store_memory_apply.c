@@ -51,6 +51,7 @@ static void forget_coming(struct tk_memory_store *store) {
 
 static bool make_room(struct tk_memory_store *s) {
         size_t keys = 0, entries = 0, limits = 0, topups = 0, leases = 0, doubts = 0, metas = 0, changes = 0;
+        size_t users = 0, workspaces = 0;
         for (size_t i = 0; i < s->batch.nr; i++) {
                 const struct tk_memory_op *op = &s->batch.ops[i];
                 keys += op->what == TK_OP_KEY_NEW;
@@ -60,6 +61,8 @@ static bool make_room(struct tk_memory_store *s) {
                 leases += op->what == TK_OP_LEASE_PUT;
                 doubts += op->what == TK_OP_DOUBT_PUT;
                 metas += op->what == TK_OP_META;
+                users += op->what == TK_OP_USER;
+                workspaces += op->what == TK_OP_WORKSPACE;
                 changes += op->logged;
                 if (op->what == TK_OP_USAGE && !usage_room(s, op))
                         return false;
@@ -72,6 +75,9 @@ static bool make_room(struct tk_memory_store *s) {
                tk_memory_grow(&s->topups, &s->topups_size, s->topups_nr, topups, sizeof *s->topups) &&
                tk_memory_grow(&s->leases, &s->leases_size, s->leases_nr, leases, sizeof *s->leases) &&
                tk_memory_grow(&s->doubts, &s->doubts_size, s->doubts_nr, doubts, sizeof *s->doubts) &&
+               tk_memory_grow(&s->users, &s->users_size, s->users_nr, users, sizeof *s->users) &&
+               tk_memory_grow(&s->workspaces, &s->workspaces_size, s->workspaces_nr, workspaces,
+                              sizeof *s->workspaces) &&
                tk_memory_grow(&s->metas, &s->metas_size, s->metas_nr, metas, sizeof *s->metas) &&
                tk_memory_grow(&s->changes, &s->changes_size, s->changes_nr, changes, sizeof *s->changes);
 }
@@ -250,6 +256,12 @@ static void apply_one(struct tk_memory_store *store, const struct tk_memory_op *
                 break;
         case TK_OP_META:
                 apply_meta(store, op->meta);
+                break;
+        case TK_OP_USER:
+                tk_memory_apply_user(store, op->user);
+                break;
+        case TK_OP_WORKSPACE:
+                tk_memory_apply_workspace(store, op->workspace);
                 break;
         }
 }

@@ -22,6 +22,10 @@ static void op_free(struct tk_memory_op *op) {
                 free(op->topup);
         else if (op->what == TK_OP_META)
                 free(op->meta);
+        else if (op->what == TK_OP_USER)
+                free(op->user);
+        else if (op->what == TK_OP_WORKSPACE)
+                free(op->workspace);
 }
 
 void tk_memory_batch_cut(struct tk_memory_batch *batch, size_t nr) {
@@ -33,17 +37,16 @@ void tk_memory_batch_cut(struct tk_memory_batch *batch, size_t nr) {
         }
 }
 
-static enum tk_err no_memory(void) {
+enum tk_err tk_memory_no_memory(void) {
         tk_log(TK_ERROR, TK_STORE_AREA, "%s in a batch", tk_err_text(TK_E_NO_MEMORY));
         return TK_E_NO_MEMORY;
 }
 
-static bool room(struct tk_memory_batch *batch, size_t more) {
+bool tk_memory_room(struct tk_memory_batch *batch, size_t more) {
         return tk_memory_grow(&batch->ops, &batch->size, batch->nr, more, sizeof *batch->ops);
 }
 
-/* Room was made. Takes what op owns. */
-static void push(struct tk_memory_batch *batch, struct tk_memory_op op, uint64_t hash) {
+void tk_memory_push(struct tk_memory_batch *batch, struct tk_memory_op op, uint64_t hash) {
         MUST(batch->nr < batch->size);
         MUST(batch->nr < UINT32_MAX);
         op.bucket = (uint32_t)(hash % TK_MEMORY_BUCKETS);
@@ -61,8 +64,7 @@ static const struct tk_memory_op *before(const struct tk_memory_batch *batch, ui
 
 /* ---- keys ---- */
 
-/* The key as this batch sees it, or NULL. */
-static const struct tk_key *key_seen(const struct tk_memory_store *store, struct tk_id id) {
+const struct tk_key *tk_memory_key_seen(const struct tk_memory_store *store, struct tk_id id) {
         const uint64_t hash = tk_memory_id_hash(id);
         const struct tk_memory_op *op = NULL;
         while ((op = before(&store->batch, hash, op)))
@@ -82,7 +84,7 @@ static bool digest_seen(const struct tk_memory_store *store, const uint8_t diges
 
 /* A copy that the batch may own, and room for it, or NULL. */
 static struct tk_key *key_copy(struct tk_memory_store *store, const struct tk_key *key) {
-        struct tk_key *copy = room(&store->batch, 2) ? malloc(sizeof *copy) : NULL;
+        struct tk_key *copy = tk_memory_room(&store->batch, 2) ? malloc(sizeof *copy) : NULL;
         if (copy)
                 *copy = *key;
         return copy;
@@ -90,32 +92,34 @@ static struct tk_key *key_copy(struct tk_memory_store *store, const struct tk_ke
 
 enum tk_err tk_memory_key_insert(struct tk_store *base, const struct tk_key *key) {
         struct tk_memory_store *store = tk_memory_of(base);
-        if (key_seen(store, key->id) || digest_seen(store, key->digest))
+        if (tk_memory_key_seen(store, key->id) || digest_seen(store, key->digest))
                 return TK_E_CONFLICT;
         struct tk_key *copy = key_copy(store, key);
         if (!copy)
-                return no_memory();
-        push(&store->batch, (struct tk_memory_op){.what = TK_OP_KEY_NEW, .logged = true, .key = copy},
-             tk_memory_id_hash(key->id));
-        push(&store->batch, (struct tk_memory_op){.what = TK_OP_KEY_DIGEST, .key = copy},
-             tk_memory_digest_hash(key->digest));
+                return tk_memory_no_memory();
+        tk_memory_push(&store->batch,
+                       (struct tk_memory_op){.what = TK_OP_KEY_NEW, .logged = true, .key = copy},
+                       tk_memory_id_hash(key->id));
+        tk_memory_push(&store->batch, (struct tk_memory_op){.what = TK_OP_KEY_DIGEST, .key = copy},
+                       tk_memory_digest_hash(key->digest));
         return TK_OK;
 }
 
 /* Pushes what the key becomes; takes copy. */
 static void key_set(struct tk_memory_store *store, struct tk_key *copy, bool logged) {
-        push(&store->batch, (struct tk_memory_op){.what = TK_OP_KEY_SET, .logged = logged, .key = copy},
-             tk_memory_id_hash(copy->id));
+        tk_memory_push(&store->batch,
+                       (struct tk_memory_op){.what = TK_OP_KEY_SET, .logged = logged, .key = copy},
+                       tk_memory_id_hash(copy->id));
 }
 
 enum tk_err tk_memory_key_update(struct tk_store *base, const struct tk_key *key) {
         struct tk_memory_store *store = tk_memory_of(base);
-        const struct tk_key *seen = key_seen(store, key->id);
+        const struct tk_key *seen = tk_memory_key_seen(store, key->id);
         if (!seen)
                 return TK_E_NOT_FOUND;
         struct tk_key *copy = key_copy(store, key);
         if (!copy)
-                return no_memory();
+                return tk_memory_no_memory();
         copy->org = seen->org;
         copy->workspace = seen->workspace;
         copy->user = seen->user;
@@ -128,21 +132,32 @@ enum tk_err tk_memory_key_update(struct tk_store *base, const struct tk_key *key
 
 enum tk_err tk_memory_key_touch(struct tk_store *base, struct tk_id id, int64_t used_ms) {
         struct tk_memory_store *store = tk_memory_of(base);
-        const struct tk_key *seen = key_seen(store, id);
+        const struct tk_key *seen = tk_memory_key_seen(store, id);
         if (!seen)
                 return TK_E_NOT_FOUND;
         if (seen->last_used_ms >= used_ms)
                 return TK_OK;
         struct tk_key *copy = key_copy(store, seen);
         if (!copy)
-                return no_memory();
+                return tk_memory_no_memory();
         copy->last_used_ms = used_ms;
         key_set(store, copy, false);
         return TK_OK;
 }
 
+enum tk_err tk_memory_key_revoke(struct tk_memory_store *store, struct tk_id id, int64_t now_ms) {
+        const struct tk_key *seen = tk_memory_key_seen(store, id);
+        MUST(seen != NULL);
+        struct tk_key *copy = key_copy(store, seen);
+        if (!copy)
+                return tk_memory_no_memory();
+        copy->revoked_ms = now_ms;
+        key_set(store, copy, true);
+        return TK_OK;
+}
+
 enum tk_err tk_memory_batch_key_get(struct tk_store *base, struct tk_id id, struct tk_key *out) {
-        const struct tk_key *seen = key_seen(tk_memory_of(base), id);
+        const struct tk_key *seen = tk_memory_key_seen(tk_memory_of(base), id);
         if (!seen)
                 return TK_E_NOT_FOUND;
         *out = *seen;
@@ -173,9 +188,9 @@ enum tk_err tk_memory_usage_add(struct tk_store *base, struct tk_id subject, enu
         /* No hour is more than the total, so the total overflows first. */
         if (__builtin_add_overflow(total_seen(store, subject, meter), amount, &op.usage.total))
                 return TK_E_OVERFLOW;
-        if (!room(&store->batch, 1))
-                return no_memory();
-        push(&store->batch, op, tk_memory_series_hash(subject, meter));
+        if (!tk_memory_room(&store->batch, 1))
+                return tk_memory_no_memory();
+        tk_memory_push(&store->batch, op, tk_memory_series_hash(subject, meter));
         return TK_OK;
 }
 
@@ -192,12 +207,12 @@ enum tk_err tk_memory_entry_add(struct tk_store *base, const struct tk_entry *en
         struct tk_memory_store *store = tk_memory_of(base);
         if (entry_seen(store, entry->id))
                 return TK_E_CONFLICT;
-        struct tk_entry *copy = room(&store->batch, 1) ? malloc(sizeof *copy) : NULL;
+        struct tk_entry *copy = tk_memory_room(&store->batch, 1) ? malloc(sizeof *copy) : NULL;
         if (!copy)
-                return no_memory();
+                return tk_memory_no_memory();
         *copy = *entry;
-        push(&store->batch, (struct tk_memory_op){.what = TK_OP_ENTRY, .entry = copy},
-             tk_memory_id_hash(entry->id));
+        tk_memory_push(&store->batch, (struct tk_memory_op){.what = TK_OP_ENTRY, .entry = copy},
+                       tk_memory_id_hash(entry->id));
         return TK_OK;
 }
 
@@ -224,9 +239,9 @@ enum tk_err tk_memory_doubt_put(struct tk_store *base, const struct tk_doubt *do
                 return TK_E_OVERFLOW;
         if (seen && seen->since_ms < doubt->since_ms)
                 op.doubt.since_ms = seen->since_ms;
-        if (!room(&store->batch, 1))
-                return no_memory();
-        push(&store->batch, op, tk_memory_id_hash(doubt->subject));
+        if (!tk_memory_room(&store->batch, 1))
+                return tk_memory_no_memory();
+        tk_memory_push(&store->batch, op, tk_memory_id_hash(doubt->subject));
         return TK_OK;
 }
 
@@ -234,10 +249,11 @@ enum tk_err tk_memory_doubt_drop(struct tk_store *base, const struct tk_doubt *d
         struct tk_memory_store *store = tk_memory_of(base);
         if (!doubt_seen(store, doubt))
                 return TK_E_NOT_FOUND;
-        if (!room(&store->batch, 1))
-                return no_memory();
-        push(&store->batch, (struct tk_memory_op){.what = TK_OP_DOUBT_DROP, .logged = true, .doubt = *doubt},
-             tk_memory_id_hash(doubt->subject));
+        if (!tk_memory_room(&store->batch, 1))
+                return tk_memory_no_memory();
+        tk_memory_push(&store->batch,
+                       (struct tk_memory_op){.what = TK_OP_DOUBT_DROP, .logged = true, .doubt = *doubt},
+                       tk_memory_id_hash(doubt->subject));
         return TK_OK;
 }
 
@@ -249,7 +265,7 @@ enum tk_err tk_memory_batch_limits_get(struct tk_store *base, struct tk_id subje
         const size_t at = tk_memory_limits_at(store, subject);
         const struct tk_memory_limits *seen = at < store->limits_nr ? store->limits[at] : NULL;
         const struct tk_memory_op *op = NULL;
-        if (key_seen(store, subject))
+        if (tk_memory_key_seen(store, subject))
                 return TK_E_CONFLICT;
         while ((op = before(&store->batch, tk_memory_id_hash(subject), op)))
                 if (op->what == TK_OP_LIMITS && tk_id_eq(op->limits->subject, subject)) {
@@ -277,17 +293,18 @@ static struct tk_memory_limits *limits_copy(struct tk_id subject, const struct t
 
 /* Room was made; takes the copy. */
 static void push_limits(struct tk_memory_store *store, struct tk_memory_limits *copy) {
-        push(&store->batch, (struct tk_memory_op){.what = TK_OP_LIMITS, .logged = true, .limits = copy},
-             tk_memory_id_hash(copy->subject));
+        tk_memory_push(&store->batch,
+                       (struct tk_memory_op){.what = TK_OP_LIMITS, .logged = true, .limits = copy},
+                       tk_memory_id_hash(copy->subject));
 }
 
 enum tk_err tk_memory_limits_put(struct tk_store *base, struct tk_id subject, const struct tk_limit *limits,
                                  unsigned limits_nr) {
         struct tk_memory_store *store = tk_memory_of(base);
         struct tk_memory_limits *copy =
-                room(&store->batch, 1) ? limits_copy(subject, limits, limits_nr) : NULL;
+                tk_memory_room(&store->batch, 1) ? limits_copy(subject, limits, limits_nr) : NULL;
         if (!copy)
-                return no_memory();
+                return tk_memory_no_memory();
         push_limits(store, copy);
         return TK_OK;
 }
@@ -309,15 +326,15 @@ enum tk_err tk_memory_topup_add(struct tk_store *base, const struct tk_topup *to
                                 const struct tk_limit *limits, unsigned limits_nr) {
         struct tk_memory_store *store = tk_memory_of(base);
         struct tk_memory_limits *copy =
-                room(&store->batch, 2) ? limits_copy(topup->subject, limits, limits_nr) : NULL;
+                tk_memory_room(&store->batch, 2) ? limits_copy(topup->subject, limits, limits_nr) : NULL;
         struct tk_topup *row = copy ? malloc(sizeof *row) : NULL;
         if (!row) {
                 free(copy);
-                return no_memory();
+                return tk_memory_no_memory();
         }
         *row = *topup;
-        push(&store->batch, (struct tk_memory_op){.what = TK_OP_TOPUP, .topup = row},
-             tk_memory_text_hash(row->id));
+        tk_memory_push(&store->batch, (struct tk_memory_op){.what = TK_OP_TOPUP, .topup = row},
+                       tk_memory_text_hash(row->id));
         push_limits(store, copy);
         return TK_OK;
 }
@@ -326,9 +343,9 @@ enum tk_err tk_memory_topup_add(struct tk_store *base, const struct tk_topup *to
 
 static enum tk_err push_lease(struct tk_memory_store *store, enum tk_memory_what what,
                               const struct tk_lease *lease) {
-        if (!room(&store->batch, 1))
-                return no_memory();
-        push(&store->batch, (struct tk_memory_op){.what = what, .lease = *lease}, 0);
+        if (!tk_memory_room(&store->batch, 1))
+                return tk_memory_no_memory();
+        tk_memory_push(&store->batch, (struct tk_memory_op){.what = what, .lease = *lease}, 0);
         return TK_OK;
 }
 
@@ -342,22 +359,23 @@ enum tk_err tk_memory_lease_drop(struct tk_store *base, const struct tk_lease *l
 
 enum tk_err tk_memory_change_add(struct tk_store *base, struct tk_id subject) {
         struct tk_memory_store *store = tk_memory_of(base);
-        if (!room(&store->batch, 1))
-                return no_memory();
-        push(&store->batch, (struct tk_memory_op){.what = TK_OP_CHANGE, .logged = true, .changed = subject},
-             0);
+        if (!tk_memory_room(&store->batch, 1))
+                return tk_memory_no_memory();
+        tk_memory_push(&store->batch,
+                       (struct tk_memory_op){.what = TK_OP_CHANGE, .logged = true, .changed = subject}, 0);
         return TK_OK;
 }
 
 enum tk_err tk_memory_meta_put(struct tk_store *base, const char *name, struct tk_str value) {
         struct tk_memory_store *store = tk_memory_of(base);
-        struct tk_memory_meta *meta = room(&store->batch, 1) ? malloc(sizeof *meta + value.len) : NULL;
+        struct tk_memory_meta *meta =
+                tk_memory_room(&store->batch, 1) ? malloc(sizeof *meta + value.len) : NULL;
         if (!meta)
-                return no_memory();
+                return tk_memory_no_memory();
         tk_str_copy(tk_str_of(name), meta->name, sizeof meta->name);
         meta->len = value.len;
         if (value.len)
                 memcpy(meta->value, value.at, value.len);
-        push(&store->batch, (struct tk_memory_op){.what = TK_OP_META, .meta = meta}, 0);
+        tk_memory_push(&store->batch, (struct tk_memory_op){.what = TK_OP_META, .meta = meta}, 0);
         return TK_OK;
 }

@@ -4,6 +4,7 @@
  *
  *   store_memory.c       the table of functions, open and close
  *   store_memory_batch.c the open batch: a list of operations, not yet visible
+ *   store_memory_people.c users and workspaces, in a batch and for readers
  *   store_memory_apply.c a batch becomes state: room first, which may fail, then changes, which may not
  *   store_memory_read.c  readers
  *
@@ -39,7 +40,7 @@ struct tk_memory_meta {
         char value[]; /* len bytes */
 };
 
-/* The limits of an organisation or workspace. */
+/* The limits of an organisation, workspace or user. */
 struct tk_memory_limits {
         struct tk_id subject;
         unsigned nr;
@@ -59,7 +60,9 @@ enum tk_memory_what {
         TK_OP_DOUBT_PUT, /* doubt, as it becomes; found by subject */
         TK_OP_DOUBT_DROP,
         TK_OP_CHANGE, /* nothing but an entry of the log */
-        TK_OP_META
+        TK_OP_META,
+        TK_OP_USER, /* as they become */
+        TK_OP_WORKSPACE
 };
 
 /* One operation of the open batch. */
@@ -83,7 +86,9 @@ struct tk_memory_op {
                 struct tk_lease lease;
                 struct tk_doubt doubt;
                 struct tk_id changed;
-                struct tk_memory_meta *meta; /* owned */
+                struct tk_memory_meta *meta;    /* owned */
+                struct tk_user *user;           /* owned */
+                struct tk_workspace *workspace; /* owned */
         };
 };
 
@@ -117,6 +122,10 @@ struct tk_memory_store {
         size_t leases_nr, leases_size;
         struct tk_doubt *doubts; /* in the same order */
         size_t doubts_nr, doubts_size;
+        struct tk_user **users; /* by created_ms, then id, ascending; so are workspaces */
+        size_t users_nr, users_size;
+        struct tk_workspace **workspaces;
+        size_t workspaces_nr, workspaces_size;
         struct tk_memory_meta **metas;
         size_t metas_nr, metas_size;
         struct tk_id *changes; /* the seq of one is its index plus 1 */
@@ -164,6 +173,14 @@ TK_CHECKED bool tk_memory_grow(void *array, size_t *size, size_t nr, size_t more
 /* ---- store_memory_batch.c ---- */
 
 void tk_memory_batch_cut(struct tk_memory_batch *batch, size_t nr); /* drops operations nr and later */
+TK_CHECKED bool tk_memory_room(struct tk_memory_batch *batch, size_t more);
+/* Room was made. Takes what op owns. */
+void tk_memory_push(struct tk_memory_batch *batch, struct tk_memory_op op, uint64_t hash);
+enum tk_err tk_memory_no_memory(void); /* logged */
+/* The key as this batch sees it, or NULL. */
+const struct tk_key *tk_memory_key_seen(const struct tk_memory_store *store, struct tk_id id);
+/* Of one that is there. */
+TK_CHECKED enum tk_err tk_memory_key_revoke(struct tk_memory_store *store, struct tk_id id, int64_t now_ms);
 tk_store_key_write_f tk_memory_key_insert, tk_memory_key_update;
 tk_store_key_touch_f tk_memory_key_touch;
 tk_store_key_get_f tk_memory_batch_key_get;
@@ -178,6 +195,25 @@ tk_store_doubt_f tk_memory_doubt_put, tk_memory_doubt_drop;
 tk_store_change_add_f tk_memory_change_add;
 tk_store_meta_put_f tk_memory_meta_put;
 
+/* ---- store_memory_people.c ---- */
+
+tk_store_user_write_f tk_memory_user_insert, tk_memory_user_update;
+tk_store_user_get_f tk_memory_batch_user_get;
+tk_store_remove_f tk_memory_user_remove, tk_memory_workspace_remove;
+tk_store_workspace_write_f tk_memory_workspace_insert, tk_memory_workspace_update;
+tk_store_workspace_get_f tk_memory_batch_workspace_get;
+/* Room was made. Take the row. */
+void tk_memory_apply_user(struct tk_memory_store *store, struct tk_user *user);
+void tk_memory_apply_workspace(struct tk_memory_store *store, struct tk_workspace *workspace);
+tk_reader_user_by_id_f tk_memory_reader_user_by_id;
+tk_reader_user_by_email_f tk_memory_reader_user_by_email;
+tk_reader_user_list_f tk_memory_reader_user_list;
+tk_reader_user_count_f tk_memory_reader_user_count;
+tk_reader_workspace_by_id_f tk_memory_reader_workspace_by_id;
+tk_reader_workspace_by_slug_f tk_memory_reader_workspace_by_slug;
+tk_reader_workspace_list_f tk_memory_reader_workspace_list;
+tk_reader_workspace_count_f tk_memory_reader_workspace_count;
+
 /* ---- store_memory_apply.c ---- */
 
 /* Applies the batch and empties it; NO_MEMORY: the state is as before, and so is the batch. */
@@ -185,6 +221,11 @@ TK_CHECKED enum tk_err tk_memory_apply(struct tk_memory_store *store);
 
 /* ---- store_memory_read.c ---- */
 
+/* What a key is in. */
+struct tk_id tk_memory_group_of(const struct tk_key *key, enum tk_group group);
+/* For the time of a call and its callbacks, which may call again. */
+const struct tk_memory_store *tk_memory_lock(struct tk_reader *reader);
+enum tk_err tk_memory_unlock(struct tk_reader *reader, enum tk_err err); /* returns err */
 tk_reader_open_f tk_memory_reader_open;
 tk_reader_close_f tk_memory_reader_close;
 tk_reader_key_by_digest_f tk_memory_reader_key_by_digest;

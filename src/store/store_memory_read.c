@@ -13,7 +13,7 @@ static struct tk_memory_reader *reader_of(struct tk_reader *reader) {
         return (struct tk_memory_reader *)reader;
 }
 
-static const struct tk_memory_store *lock(struct tk_reader *reader) {
+const struct tk_memory_store *tk_memory_lock(struct tk_reader *reader) {
         struct tk_memory_store *store = tk_memory_of(reader->store);
         if (reader_of(reader)->depth++ == 0) {
                 int code = pthread_rwlock_rdlock(&store->lock);
@@ -22,7 +22,7 @@ static const struct tk_memory_store *lock(struct tk_reader *reader) {
         return store;
 }
 
-static enum tk_err unlock(struct tk_reader *reader, enum tk_err err) {
+enum tk_err tk_memory_unlock(struct tk_reader *reader, enum tk_err err) {
         MUST(reader_of(reader)->depth > 0);
         if (--reader_of(reader)->depth == 0) {
                 int code = pthread_rwlock_unlock(&tk_memory_of(reader->store)->lock);
@@ -54,13 +54,13 @@ static enum tk_err copy_key(const struct tk_key *key, struct tk_key *out) {
 
 enum tk_err tk_memory_reader_key_by_digest(struct tk_reader *reader, const uint8_t digest[32],
                                            struct tk_key *out) {
-        const struct tk_memory_store *store = lock(reader);
-        return unlock(reader, copy_key(tk_memory_key_get_digest(store, digest), out));
+        const struct tk_memory_store *store = tk_memory_lock(reader);
+        return tk_memory_unlock(reader, copy_key(tk_memory_key_get_digest(store, digest), out));
 }
 
 enum tk_err tk_memory_reader_key_by_id(struct tk_reader *reader, struct tk_id id, struct tk_key *out) {
-        const struct tk_memory_store *store = lock(reader);
-        return unlock(reader, copy_key(tk_memory_key_get(store, id), out));
+        const struct tk_memory_store *store = tk_memory_lock(reader);
+        return tk_memory_unlock(reader, copy_key(tk_memory_key_get(store, id), out));
 }
 
 /* How many keys are older than this one. */
@@ -79,12 +79,12 @@ static size_t key_place(const struct tk_memory_store *store, const struct tk_key
 
 enum tk_err tk_memory_reader_key_list(struct tk_reader *reader, struct tk_id org, int64_t now_ms,
                                       struct tk_id after, unsigned limit, tk_key_each_f *each, void *ctx) {
-        const struct tk_memory_store *store = lock(reader);
+        const struct tk_memory_store *store = tk_memory_lock(reader);
         size_t at = store->keys_nr;
         if (!tk_id_none(after)) {
                 const struct tk_key *key = tk_memory_key_get(store, after);
                 if (!key || !tk_id_eq(key->org, org))
-                        return unlock(reader, TK_E_NOT_FOUND);
+                        return tk_memory_unlock(reader, TK_E_NOT_FOUND);
                 at = key_place(store, key);
         }
         while (at-- > 0 && limit > 0) {
@@ -95,7 +95,7 @@ enum tk_err tk_memory_reader_key_list(struct tk_reader *reader, struct tk_id org
                 if (!each(key, ctx))
                         break;
         }
-        return unlock(reader, TK_OK);
+        return tk_memory_unlock(reader, TK_OK);
 }
 
 /* Adds the hours of one series to the sum. */
@@ -113,11 +113,11 @@ static enum tk_err sum_series(const struct tk_memory_store *store, struct tk_id 
 
 enum tk_err tk_memory_reader_usage_sum(struct tk_reader *reader, struct tk_id subject, enum tk_meter meter,
                                        int64_t from_hour, int64_t to_hour, int64_t *sum) {
-        const struct tk_memory_store *store = lock(reader);
-        return unlock(reader, sum_series(store, subject, meter, from_hour, to_hour, sum));
+        const struct tk_memory_store *store = tk_memory_lock(reader);
+        return tk_memory_unlock(reader, sum_series(store, subject, meter, from_hour, to_hour, sum));
 }
 
-static struct tk_id group_of(const struct tk_key *key, enum tk_group group) {
+struct tk_id tk_memory_group_of(const struct tk_key *key, enum tk_group group) {
         if (group == TK_GROUP_ORG)
                 return key->org;
         return group == TK_GROUP_USER ? key->user : key->workspace;
@@ -126,19 +126,19 @@ static struct tk_id group_of(const struct tk_key *key, enum tk_group group) {
 enum tk_err tk_memory_reader_usage_sum_group(struct tk_reader *reader, enum tk_group group, struct tk_id id,
                                              enum tk_meter meter, int64_t from_hour, int64_t to_hour,
                                              int64_t *sum) {
-        const struct tk_memory_store *store = lock(reader);
+        const struct tk_memory_store *store = tk_memory_lock(reader);
         enum tk_err err = sum_series(store, id, meter, from_hour, to_hour, sum);
         for (size_t i = 0; i < store->keys_nr && !err; i++) {
                 const struct tk_key *key = store->keys[i];
-                if (tk_id_eq(group_of(key, group), id))
+                if (tk_id_eq(tk_memory_group_of(key, group), id))
                         err = sum_series(store, key->id, meter, from_hour, to_hour, sum);
         }
-        return unlock(reader, err);
+        return tk_memory_unlock(reader, err);
 }
 
 enum tk_err tk_memory_reader_limits(struct tk_reader *reader, struct tk_id subject,
                                     struct tk_limit limits[TK_KEY_LIMITS_MAX], unsigned *limits_nr) {
-        const struct tk_memory_store *store = lock(reader);
+        const struct tk_memory_store *store = tk_memory_lock(reader);
         const struct tk_key *key = tk_memory_key_get(store, subject);
         const size_t at = tk_memory_limits_at(store, subject);
         if (key) {
@@ -149,29 +149,29 @@ enum tk_err tk_memory_reader_limits(struct tk_reader *reader, struct tk_id subje
                 for (unsigned i = 0; i < *limits_nr; i++)
                         limits[i] = store->limits[at]->of[i];
         }
-        return unlock(reader, TK_OK);
+        return tk_memory_unlock(reader, TK_OK);
 }
 
 enum tk_err tk_memory_reader_entry_get(struct tk_reader *reader, struct tk_id id, struct tk_entry *out) {
-        const struct tk_memory_store *store = lock(reader);
+        const struct tk_memory_store *store = tk_memory_lock(reader);
         const struct tk_entry *entry = tk_memory_entry_get(store, id);
         if (entry)
                 *out = *entry;
-        return unlock(reader, entry ? TK_OK : TK_E_NOT_FOUND);
+        return tk_memory_unlock(reader, entry ? TK_OK : TK_E_NOT_FOUND);
 }
 
 enum tk_err tk_memory_reader_topup_list(struct tk_reader *reader, struct tk_id subject, tk_topup_each_f *each,
                                         void *ctx) {
-        const struct tk_memory_store *store = lock(reader);
+        const struct tk_memory_store *store = tk_memory_lock(reader);
         for (size_t i = 0; i < store->topups_nr; i++)
                 if (tk_id_eq(store->topups[i]->subject, subject) && !each(store->topups[i], ctx))
                         break;
-        return unlock(reader, TK_OK);
+        return tk_memory_unlock(reader, TK_OK);
 }
 
 enum tk_err tk_memory_reader_entry_list(struct tk_reader *reader, struct tk_id org, struct tk_id subject,
                                         unsigned limit, tk_entry_each_f *each, void *ctx) {
-        const struct tk_memory_store *store = lock(reader);
+        const struct tk_memory_store *store = tk_memory_lock(reader);
         for (size_t i = store->entries_nr; i-- > 0 && limit > 0;) {
                 const struct tk_entry *entry = store->entries[i];
                 if (!tk_id_eq(entry->org, org) || !(tk_id_none(subject) || tk_id_eq(entry->subject, subject)))
@@ -180,46 +180,46 @@ enum tk_err tk_memory_reader_entry_list(struct tk_reader *reader, struct tk_id o
                 if (!each(entry, ctx))
                         break;
         }
-        return unlock(reader, TK_OK);
+        return tk_memory_unlock(reader, TK_OK);
 }
 
 enum tk_err tk_memory_reader_lease_list(struct tk_reader *reader, tk_lease_each_f *each, void *ctx) {
-        const struct tk_memory_store *store = lock(reader);
+        const struct tk_memory_store *store = tk_memory_lock(reader);
         for (size_t i = 0; i < store->leases_nr; i++)
                 if (!each(&store->leases[i], ctx))
                         break;
-        return unlock(reader, TK_OK);
+        return tk_memory_unlock(reader, TK_OK);
 }
 
 enum tk_err tk_memory_reader_doubt_list(struct tk_reader *reader, struct tk_id subject, tk_doubt_each_f *each,
                                         void *ctx) {
-        const struct tk_memory_store *store = lock(reader);
+        const struct tk_memory_store *store = tk_memory_lock(reader);
         for (size_t i = 0; i < store->doubts_nr; i++)
                 if ((tk_id_none(subject) || tk_id_eq(store->doubts[i].subject, subject)) &&
                     !each(&store->doubts[i], ctx))
                         break;
-        return unlock(reader, TK_OK);
+        return tk_memory_unlock(reader, TK_OK);
 }
 
 enum tk_err tk_memory_reader_changes(struct tk_reader *reader, int64_t after, tk_change_each_f *each,
                                      void *ctx) {
-        const struct tk_memory_store *store = lock(reader);
+        const struct tk_memory_store *store = tk_memory_lock(reader);
         MUST(after >= 0);
         for (size_t i = (uint64_t)after < store->changes_nr ? (size_t)after : store->changes_nr;
              i < store->changes_nr; i++)
                 if (!each((int64_t)i + 1, store->changes[i], ctx))
                         break;
-        return unlock(reader, TK_OK);
+        return tk_memory_unlock(reader, TK_OK);
 }
 
 enum tk_err tk_memory_reader_change_last(struct tk_reader *reader, int64_t *seq) {
-        const struct tk_memory_store *store = lock(reader);
+        const struct tk_memory_store *store = tk_memory_lock(reader);
         *seq = (int64_t)store->changes_nr;
-        return unlock(reader, TK_OK);
+        return tk_memory_unlock(reader, TK_OK);
 }
 
 enum tk_err tk_memory_reader_meta_get(struct tk_reader *reader, const char *name, char *out, size_t size) {
-        const struct tk_memory_store *store = lock(reader);
+        const struct tk_memory_store *store = tk_memory_lock(reader);
         enum tk_err err = TK_E_NOT_FOUND;
         for (size_t i = 0; i < store->metas_nr && err == TK_E_NOT_FOUND; i++) {
                 const struct tk_memory_meta *meta = store->metas[i];
@@ -231,5 +231,5 @@ enum tk_err tk_memory_reader_meta_get(struct tk_reader *reader, const char *name
                         out[meta->len] = '\0';
                 }
         }
-        return unlock(reader, err);
+        return tk_memory_unlock(reader, err);
 }

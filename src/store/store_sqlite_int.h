@@ -7,6 +7,7 @@
  *   store_sqlite_stmt.c   every SQL statement, binding, stepping, faults
  *   store_sqlite_row.c    rows to structs
  *   store_sqlite_write.c  what a batch writes
+ *   store_sqlite_people.c users and workspaces, written and read
  *   store_sqlite_entry.c  the entries of a batch, gathered before they are written
  *   store_sqlite_usage.c  the same for its usage
  *   store_sqlite_read.c   what readers read
@@ -30,6 +31,15 @@ enum tk_sqlite_stmt {
         TK_SQL_VERSION,
         TK_SQL_ORG_INSERT,
         TK_SQL_WORKSPACE_INSERT,
+        TK_SQL_WORKSPACE_UPDATE,
+        TK_SQL_WORKSPACE_REMOVE,
+        TK_SQL_WORKSPACE_KEYS_CHANGE,
+        TK_SQL_WORKSPACE_KEYS_REVOKE,
+        TK_SQL_USER_INSERT,
+        TK_SQL_USER_UPDATE,
+        TK_SQL_USER_REMOVE,
+        TK_SQL_USER_KEYS_CHANGE,
+        TK_SQL_USER_KEYS_REVOKE,
         TK_SQL_KEY_INSERT,
         TK_SQL_KEY_UPDATE,
         TK_SQL_KEY_TOUCH,
@@ -69,6 +79,14 @@ enum tk_sqlite_stmt {
         TK_SQL_LEASE_LIST,
         TK_SQL_DOUBT_LIST,
         TK_SQL_DOUBT_LIST_SUBJECT,
+        TK_SQL_USER_BY_ID,
+        TK_SQL_USER_BY_EMAIL,
+        TK_SQL_USER_LIST,
+        TK_SQL_USER_COUNT,
+        TK_SQL_WORKSPACE_BY_ID,
+        TK_SQL_WORKSPACE_BY_SLUG,
+        TK_SQL_WORKSPACE_LIST,
+        TK_SQL_WORKSPACE_COUNT,
         TK_SQL_CHANGES,
         TK_SQL_CHANGE_LAST,
         TK_SQL_NR
@@ -178,6 +196,11 @@ TK_CHECKED enum tk_err tk_sqlite_meta_get(struct tk_sqlite_conn *conn, const cha
 
 /* ---- store_sqlite_write.c ---- */
 
+/* The connection to write with, after the savepoint of the running job, if it has a mark and none yet. */
+TK_CHECKED enum tk_err tk_sqlite_conn_get(struct tk_store *store, struct tk_sqlite_conn **out);
+/* Runs a statement that changes the one row of a thing. NOT_FOUND: there is none. */
+TK_CHECKED enum tk_err tk_sqlite_run_on_row(struct tk_sqlite_use *use);
+TK_CHECKED enum tk_err tk_sqlite_insert_change(struct tk_sqlite_conn *conn, struct tk_id subject);
 tk_store_key_write_f tk_sqlite_key_insert, tk_sqlite_key_update;
 tk_store_key_touch_f tk_sqlite_key_touch;
 tk_store_limits_put_f tk_sqlite_limits_put;
@@ -188,6 +211,25 @@ tk_store_lease_f tk_sqlite_lease_put, tk_sqlite_lease_drop;
 tk_store_doubt_f tk_sqlite_doubt_put, tk_sqlite_doubt_drop;
 tk_store_change_add_f tk_sqlite_change_add;
 tk_store_meta_put_f tk_sqlite_meta_put;
+
+/* ---- store_sqlite_people.c ---- */
+
+/* Into a transaction that is no batch. */
+TK_CHECKED enum tk_err tk_sqlite_workspace_write(struct tk_sqlite_conn *conn,
+                                                 const struct tk_workspace *workspace);
+tk_store_user_write_f tk_sqlite_user_insert, tk_sqlite_user_update;
+tk_store_user_get_f tk_sqlite_user_get;
+tk_store_remove_f tk_sqlite_user_remove, tk_sqlite_workspace_remove;
+tk_store_workspace_write_f tk_sqlite_workspace_insert, tk_sqlite_workspace_update;
+tk_store_workspace_get_f tk_sqlite_workspace_get;
+tk_reader_user_by_id_f tk_sqlite_reader_user_by_id;
+tk_reader_user_by_email_f tk_sqlite_reader_user_by_email;
+tk_reader_user_list_f tk_sqlite_reader_user_list;
+tk_reader_user_count_f tk_sqlite_reader_user_count;
+tk_reader_workspace_by_id_f tk_sqlite_reader_workspace_by_id;
+tk_reader_workspace_by_slug_f tk_sqlite_reader_workspace_by_slug;
+tk_reader_workspace_list_f tk_sqlite_reader_workspace_list;
+tk_reader_workspace_count_f tk_sqlite_reader_workspace_count;
 
 /* ---- store_sqlite_entry.c ---- */
 

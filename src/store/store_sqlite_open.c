@@ -313,12 +313,8 @@ static enum tk_err firsts_insert(struct tk_sqlite_conn *conn, const struct tk_se
         enum tk_err err = tk_sqlite_run(&org);
         if (err)
                 return err;
-        struct tk_sqlite_use workspace = tk_sqlite_begin(conn, TK_SQL_WORKSPACE_INSERT);
-        tk_sqlite_id(&workspace, &seed->workspace);
-        tk_sqlite_id(&workspace, &seed->org);
-        tk_sqlite_text(&workspace, "default");
-        tk_sqlite_int(&workspace, seed->now_ms);
-        err = tk_sqlite_run(&workspace);
+        const struct tk_workspace workspace = tk_seed_workspace(seed);
+        err = tk_sqlite_workspace_write(conn, &workspace);
         if (!err)
                 err = first_put(conn, first_org, &seed->org);
         return err ? err : first_put(conn, first_workspace, &seed->workspace);

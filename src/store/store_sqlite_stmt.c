@@ -18,6 +18,13 @@
 #define KEY_COLUMNS                                                                                          \
         "id, org, workspace, user_id, digest, last6, description, kind, privacy, period, scopes, "           \
         "created_ms, expires_ms, last_used_ms, revoked_ms"
+#define USER_COLUMNS      "id, org, email, first_name, last_name, role, created_ms, updated_ms, removed_ms"
+#define WORKSPACE_COLUMNS "id, org, slug, name, description, created_ms, updated_ms, removed_ms"
+/* In the order of their ids, as everything that is told of a set. */
+#define KEYS_CHANGE(column)                                                                                  \
+        "INSERT INTO change (subject) SELECT id FROM api_key WHERE " column                                  \
+        " = ?1 AND revoked_ms = 0 ORDER BY id"
+#define KEYS_REVOKE(column) "UPDATE api_key SET revoked_ms = ?2 WHERE " column " = ?1 AND revoked_ms = 0"
 #define ENTRY_COLUMNS                                                                                        \
         "id, org, subject, held_at_ms, posted_at_ms, model, flags, input_tokens, output_tokens, "            \
         "cached_tokens, cache_write_tokens, due_usd, due_diem, due_vcu, due_requests, due_tokens, "          \
@@ -58,9 +65,25 @@ static const struct {
         [TK_SQL_VERSION] = {"reading the version", "PRAGMA user_version"},
         [TK_SQL_ORG_INSERT] = {"writing the organisation",
                                "INSERT INTO org (id, name, created_ms) VALUES (?1, ?2, ?3)"},
-        [TK_SQL_WORKSPACE_INSERT] =
-                {"writing the workspace",
-                 "INSERT INTO workspace (id, org, name, created_ms) VALUES (?1, ?2, ?3, ?4)"},
+        [TK_SQL_WORKSPACE_INSERT] = {"writing a workspace", "INSERT INTO workspace (" WORKSPACE_COLUMNS
+                                                            ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"},
+        [TK_SQL_WORKSPACE_UPDATE] = {"changing a workspace",
+                                     "UPDATE workspace SET slug = ?2, name = ?3, description = ?4, "
+                                     "updated_ms = ?5 WHERE id = ?1 AND removed_ms = 0"},
+        [TK_SQL_WORKSPACE_REMOVE] = {"removing a workspace",
+                                     "UPDATE workspace SET removed_ms = ?2, updated_ms = ?2 "
+                                     "WHERE id = ?1 AND removed_ms = 0"},
+        [TK_SQL_WORKSPACE_KEYS_CHANGE] = {"noting the keys of a workspace", KEYS_CHANGE("workspace")},
+        [TK_SQL_WORKSPACE_KEYS_REVOKE] = {"revoking the keys of a workspace", KEYS_REVOKE("workspace")},
+        [TK_SQL_USER_INSERT] = {"writing a user", "INSERT INTO org_user (" USER_COLUMNS ") "
+                                                  "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"},
+        [TK_SQL_USER_UPDATE] = {"changing a user",
+                                "UPDATE org_user SET email = ?2, first_name = ?3, last_name = ?4, role = ?5, "
+                                "updated_ms = ?6 WHERE id = ?1 AND removed_ms = 0"},
+        [TK_SQL_USER_REMOVE] = {"removing a user", "UPDATE org_user SET removed_ms = ?2, updated_ms = ?2 "
+                                                   "WHERE id = ?1 AND removed_ms = 0"},
+        [TK_SQL_USER_KEYS_CHANGE] = {"noting the keys of a user", KEYS_CHANGE("user_id")},
+        [TK_SQL_USER_KEYS_REVOKE] = {"revoking the keys of a user", KEYS_REVOKE("user_id")},
         [TK_SQL_KEY_INSERT] = {"writing a key",
                                "INSERT INTO api_key (" KEY_COLUMNS ") "
                                "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"},
@@ -135,6 +158,24 @@ static const struct {
         [TK_SQL_DOUBT_LIST] = {"listing doubts", "SELECT " DOUBT_COLUMNS " FROM doubt " DOUBT_ORDER},
         [TK_SQL_DOUBT_LIST_SUBJECT] = {"listing doubts", "SELECT " DOUBT_COLUMNS " FROM doubt "
                                                          "WHERE subject = ?1 " DOUBT_ORDER},
+        [TK_SQL_USER_BY_ID] = {"reading a user", "SELECT " USER_COLUMNS " FROM org_user WHERE id = ?1"},
+        [TK_SQL_USER_BY_EMAIL] = {"reading a user", "SELECT " USER_COLUMNS " FROM org_user "
+                                                    "WHERE org = ?1 AND email = ?2 AND removed_ms = 0"},
+        [TK_SQL_USER_LIST] = {"listing users",
+                              "SELECT " USER_COLUMNS " FROM org_user WHERE org = ?1 AND removed_ms = 0 AND "
+                              "?2 >> role & 1 ORDER BY created_ms DESC, id DESC LIMIT ?4 OFFSET ?3"},
+        [TK_SQL_USER_COUNT] = {"counting users", "SELECT count(*) FROM org_user WHERE org = ?1 AND "
+                                                 "removed_ms = 0 AND ?2 >> role & 1"},
+        [TK_SQL_WORKSPACE_BY_ID] = {"reading a workspace",
+                                    "SELECT " WORKSPACE_COLUMNS " FROM workspace WHERE id = ?1"},
+        [TK_SQL_WORKSPACE_BY_SLUG] = {"reading a workspace",
+                                      "SELECT " WORKSPACE_COLUMNS " FROM workspace "
+                                      "WHERE org = ?1 AND slug = ?2 AND removed_ms = 0"},
+        [TK_SQL_WORKSPACE_LIST] = {"listing workspaces",
+                                   "SELECT " WORKSPACE_COLUMNS " FROM workspace WHERE org = ?1 AND "
+                                   "removed_ms = 0 ORDER BY created_ms DESC, id DESC LIMIT ?3 OFFSET ?2"},
+        [TK_SQL_WORKSPACE_COUNT] = {"counting workspaces",
+                                    "SELECT count(*) FROM workspace WHERE org = ?1 AND removed_ms = 0"},
         [TK_SQL_CHANGES] = {"reading changes", "SELECT seq, subject FROM change WHERE seq > ?1 ORDER BY seq"},
         [TK_SQL_CHANGE_LAST] = {"reading changes", "SELECT coalesce(max(seq), 0) FROM change"},
 };

@@ -8,8 +8,7 @@
  */
 #include "store/store_sqlite_int.h"
 
-/* The connection to write with, after the savepoint of the running job, if it has a mark and none yet. */
-static enum tk_err conn_get(struct tk_store *base, struct tk_sqlite_conn **out) {
+enum tk_err tk_sqlite_conn_get(struct tk_store *base, struct tk_sqlite_conn **out) {
         struct tk_sqlite_store *store = (struct tk_sqlite_store *)base;
         *out = &store->conn;
         if (base->batch != TK_BATCH_MARKED || store->saved)
@@ -62,7 +61,7 @@ static enum tk_err replace_limits(struct tk_sqlite_conn *conn, struct tk_id subj
         return err ? err : insert_limits(conn, subject, limits, limits_nr);
 }
 
-static enum tk_err insert_change(struct tk_sqlite_conn *conn, struct tk_id subject) {
+enum tk_err tk_sqlite_insert_change(struct tk_sqlite_conn *conn, struct tk_id subject) {
         struct tk_sqlite_use use = tk_sqlite_begin(conn, TK_SQL_CHANGE_INSERT);
         tk_sqlite_id(&use, &subject);
         return tk_sqlite_run(&use);
@@ -83,7 +82,7 @@ static void bind_described(struct tk_sqlite_use *use, const struct tk_key *key,
 enum tk_err tk_sqlite_key_insert(struct tk_store *store, const struct tk_key *key) {
         uint8_t scopes[TK_SCOPE_WORDS * 8];
         struct tk_sqlite_conn *conn;
-        enum tk_err err = conn_get(store, &conn);
+        enum tk_err err = tk_sqlite_conn_get(store, &conn);
         if (err)
                 return err;
         struct tk_sqlite_use use = tk_sqlite_begin(conn, TK_SQL_KEY_INSERT);
@@ -101,11 +100,10 @@ enum tk_err tk_sqlite_key_insert(struct tk_store *store, const struct tk_key *ke
         err = tk_sqlite_run(&use);
         if (!err)
                 err = insert_limits(conn, key->id, key->limits, key->limits_nr);
-        return err ? err : insert_change(conn, key->id);
+        return err ? err : tk_sqlite_insert_change(conn, key->id);
 }
 
-/* Runs a statement that changes the one row of a thing. */
-static enum tk_err run_on_row(struct tk_sqlite_use *use) {
+enum tk_err tk_sqlite_run_on_row(struct tk_sqlite_use *use) {
         enum tk_err err = tk_sqlite_run(use);
         return !err && sqlite3_changes(use->conn->db) == 0 ? TK_E_NOT_FOUND : err;
 }
@@ -113,7 +111,7 @@ static enum tk_err run_on_row(struct tk_sqlite_use *use) {
 enum tk_err tk_sqlite_key_update(struct tk_store *store, const struct tk_key *key) {
         uint8_t scopes[TK_SCOPE_WORDS * 8];
         struct tk_sqlite_conn *conn;
-        enum tk_err err = conn_get(store, &conn);
+        enum tk_err err = tk_sqlite_conn_get(store, &conn);
         if (err)
                 return err;
         struct tk_sqlite_use use = tk_sqlite_begin(conn, TK_SQL_KEY_UPDATE);
@@ -122,21 +120,21 @@ enum tk_err tk_sqlite_key_update(struct tk_store *store, const struct tk_key *ke
         bind_described(&use, key, scopes);
         tk_sqlite_int(&use, key->expires_ms);
         tk_sqlite_int(&use, key->revoked_ms);
-        err = run_on_row(&use);
+        err = tk_sqlite_run_on_row(&use);
         if (!err)
                 err = replace_limits(conn, key->id, key->limits, key->limits_nr);
-        return err ? err : insert_change(conn, key->id);
+        return err ? err : tk_sqlite_insert_change(conn, key->id);
 }
 
 enum tk_err tk_sqlite_key_touch(struct tk_store *store, struct tk_id id, int64_t used_ms) {
         struct tk_sqlite_conn *conn;
-        enum tk_err err = conn_get(store, &conn);
+        enum tk_err err = tk_sqlite_conn_get(store, &conn);
         if (err)
                 return err;
         struct tk_sqlite_use use = tk_sqlite_begin(conn, TK_SQL_KEY_TOUCH);
         tk_sqlite_id(&use, &id);
         tk_sqlite_int(&use, used_ms);
-        return run_on_row(&use);
+        return tk_sqlite_run_on_row(&use);
 }
 
 static enum tk_err key_is_there(struct tk_sqlite_conn *conn, struct tk_id id) {
@@ -150,11 +148,11 @@ static enum tk_err key_is_there(struct tk_sqlite_conn *conn, struct tk_id id) {
 enum tk_err tk_sqlite_limits_put(struct tk_store *store, struct tk_id subject, const struct tk_limit *limits,
                                  unsigned limits_nr) {
         struct tk_sqlite_conn *conn;
-        enum tk_err err = conn_get(store, &conn);
+        enum tk_err err = tk_sqlite_conn_get(store, &conn);
         if (err)
                 return err;
         err = replace_limits(conn, subject, limits, limits_nr);
-        return err ? err : insert_change(conn, subject);
+        return err ? err : tk_sqlite_insert_change(conn, subject);
 }
 
 enum tk_err tk_sqlite_limits_get(struct tk_store *store, struct tk_id subject,
@@ -190,13 +188,13 @@ static enum tk_err insert_topup(struct tk_sqlite_conn *conn, const struct tk_top
 enum tk_err tk_sqlite_topup_add(struct tk_store *store, const struct tk_topup *topup,
                                 const struct tk_limit *limits, unsigned limits_nr) {
         struct tk_sqlite_conn *conn;
-        enum tk_err err = conn_get(store, &conn);
+        enum tk_err err = tk_sqlite_conn_get(store, &conn);
         if (err)
                 return err;
         err = insert_topup(conn, topup);
         if (!err)
                 err = replace_limits(conn, topup->subject, limits, limits_nr);
-        return err ? err : insert_change(conn, topup->subject);
+        return err ? err : tk_sqlite_insert_change(conn, topup->subject);
 }
 
 /* The six columns that name a lease. */
@@ -209,7 +207,7 @@ static void bind_lease(struct tk_sqlite_use *use, const struct tk_lease *lease) 
 
 enum tk_err tk_sqlite_lease_put(struct tk_store *store, const struct tk_lease *lease) {
         struct tk_sqlite_conn *conn;
-        enum tk_err err = conn_get(store, &conn);
+        enum tk_err err = tk_sqlite_conn_get(store, &conn);
         if (err)
                 return err;
         struct tk_sqlite_use use = tk_sqlite_begin(conn, TK_SQL_LEASE_PUT);
@@ -220,7 +218,7 @@ enum tk_err tk_sqlite_lease_put(struct tk_store *store, const struct tk_lease *l
 
 enum tk_err tk_sqlite_lease_drop(struct tk_store *store, const struct tk_lease *lease) {
         struct tk_sqlite_conn *conn;
-        enum tk_err err = conn_get(store, &conn);
+        enum tk_err err = tk_sqlite_conn_get(store, &conn);
         if (err)
                 return err;
         struct tk_sqlite_use use = tk_sqlite_begin(conn, TK_SQL_LEASE_DROP);
@@ -253,7 +251,7 @@ static enum tk_err doubt_fits(struct tk_sqlite_conn *conn, const struct tk_doubt
 
 enum tk_err tk_sqlite_doubt_put(struct tk_store *store, const struct tk_doubt *doubt) {
         struct tk_sqlite_conn *conn;
-        enum tk_err err = conn_get(store, &conn);
+        enum tk_err err = tk_sqlite_conn_get(store, &conn);
         if (!err)
                 err = doubt_fits(conn, doubt);
         if (err)
@@ -267,24 +265,24 @@ enum tk_err tk_sqlite_doubt_put(struct tk_store *store, const struct tk_doubt *d
 
 enum tk_err tk_sqlite_doubt_drop(struct tk_store *store, const struct tk_doubt *doubt) {
         struct tk_sqlite_conn *conn;
-        enum tk_err err = conn_get(store, &conn);
+        enum tk_err err = tk_sqlite_conn_get(store, &conn);
         if (err)
                 return err;
         struct tk_sqlite_use use = tk_sqlite_begin(conn, TK_SQL_DOUBT_DROP);
         bind_doubt(&use, doubt);
-        err = run_on_row(&use);
-        return err ? err : insert_change(conn, doubt->subject);
+        err = tk_sqlite_run_on_row(&use);
+        return err ? err : tk_sqlite_insert_change(conn, doubt->subject);
 }
 
 enum tk_err tk_sqlite_change_add(struct tk_store *store, struct tk_id subject) {
         struct tk_sqlite_conn *conn;
-        enum tk_err err = conn_get(store, &conn);
-        return err ? err : insert_change(conn, subject);
+        enum tk_err err = tk_sqlite_conn_get(store, &conn);
+        return err ? err : tk_sqlite_insert_change(conn, subject);
 }
 
 enum tk_err tk_sqlite_meta_put(struct tk_store *store, const char *name, struct tk_str value) {
         struct tk_sqlite_conn *conn;
-        enum tk_err err = conn_get(store, &conn);
+        enum tk_err err = tk_sqlite_conn_get(store, &conn);
         if (err)
                 return err;
         struct tk_sqlite_use use = tk_sqlite_begin(conn, TK_SQL_META_PUT);

@@ -98,6 +98,7 @@ int main(int argc, char **argv) {
         failed += contract_limits_run();
         failed += contract_doubt_run();
         failed += contract_topup_run();
+        failed += contract_people_run();
         failed += contract_threads_run();
         return failed ? 1 : 0;
 }

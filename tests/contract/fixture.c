@@ -133,6 +133,43 @@ bool topup_same(const struct tk_topup *a, const struct tk_topup *b) {
                a->amount == b->amount && a->at_ms == b->at_ms;
 }
 
+struct tk_user user_of(struct tk_id org, unsigned n) {
+        struct tk_user user = {.id = id_of(n),
+                               .org = org,
+                               .role = (enum tk_user_role)(n % TK_USER_ROLE_NR),
+                               .created_ms = (int64_t)n * 1000,
+                               .updated_ms = (int64_t)n * 1000 + 1};
+        snprintf(user.email, sizeof user.email, "user-%u@example.com", n);
+        snprintf(user.first_name, sizeof user.first_name, "first %u", n);
+        snprintf(user.last_name, sizeof user.last_name, "last %u", n);
+        return user;
+}
+
+struct tk_workspace workspace_of(struct tk_id org, unsigned n) {
+        struct tk_workspace workspace = {.id = id_of(n),
+                                         .org = org,
+                                         .created_ms = (int64_t)n * 1000,
+                                         .updated_ms = (int64_t)n * 1000 + 1};
+        snprintf(workspace.slug, sizeof workspace.slug, "ws-%u", n);
+        snprintf(workspace.name, sizeof workspace.name, "workspace %u", n);
+        snprintf(workspace.description, sizeof workspace.description, "the workspace %u", n);
+        return workspace;
+}
+
+bool user_same(const struct tk_user *a, const struct tk_user *b) {
+        return tk_id_eq(a->id, b->id) && tk_id_eq(a->org, b->org) && strcmp(a->email, b->email) == 0 &&
+               strcmp(a->first_name, b->first_name) == 0 && strcmp(a->last_name, b->last_name) == 0 &&
+               a->role == b->role && a->created_ms == b->created_ms && a->updated_ms == b->updated_ms &&
+               a->removed_ms == b->removed_ms;
+}
+
+bool workspace_same(const struct tk_workspace *a, const struct tk_workspace *b) {
+        return tk_id_eq(a->id, b->id) && tk_id_eq(a->org, b->org) && strcmp(a->slug, b->slug) == 0 &&
+               strcmp(a->name, b->name) == 0 && strcmp(a->description, b->description) == 0 &&
+               a->created_ms == b->created_ms && a->updated_ms == b->updated_ms &&
+               a->removed_ms == b->removed_ms;
+}
+
 bool limit_same(const struct tk_limit *a, const struct tk_limit *b) {
         return a->meter == b->meter && a->flags == b->flags && a->cap == b->cap && a->alert == b->alert &&
                tk_window_spec_eq(a->window, b->window);

@@ -6,7 +6,7 @@
 #ifndef TK_TESTS_CONTRACT_FIXTURE_H
 #define TK_TESTS_CONTRACT_FIXTURE_H
 
-#include "store/store.h"
+#include "store/people.h"
 
 /* A folder of its own below $TMPDIR or /tmp. */
 struct place {
@@ -31,6 +31,12 @@ struct tk_doubt doubt_of(struct tk_id subject, int64_t amount);
 /* 1000 x n of USD, at millisecond n. */
 struct tk_topup topup_of(struct tk_id subject, unsigned n);
 
+/* Created at second n; every field depends on n, the role goes round. */
+struct tk_user user_of(struct tk_id org, unsigned n);
+struct tk_workspace workspace_of(struct tk_id org, unsigned n);
+
+bool user_same(const struct tk_user *a, const struct tk_user *b);
+bool workspace_same(const struct tk_workspace *a, const struct tk_workspace *b);
 bool topup_same(const struct tk_topup *a, const struct tk_topup *b);
 bool limit_same(const struct tk_limit *a, const struct tk_limit *b);
 bool key_same(const struct tk_key *a, const struct tk_key *b);

@@ -88,6 +88,69 @@ static struct tk_topup random_topup(struct pair *pair) {
         return topup;
 }
 
+/* Few, so that addresses and slugs meet; users are the subjects 9102 to 9104, and so are workspaces. */
+static struct tk_user random_user(struct pair *pair) {
+        struct tk_user user = user_of(pick(pair, 5) ? pair->org : id_of(9000), 9102 + pick(pair, 3));
+        snprintf(user.email, sizeof user.email, "u%u@example.com", pick(pair, 3));
+        user.role = (enum tk_user_role)pick(pair, TK_USER_ROLE_NR);
+        user.created_ms = pick(pair, 3);
+        user.updated_ms = pick(pair, 1000);
+        return user;
+}
+
+static struct tk_workspace random_workspace(struct pair *pair) {
+        struct tk_workspace workspace =
+                workspace_of(pick(pair, 5) ? pair->org : id_of(9000), 9102 + pick(pair, 3));
+        snprintf(workspace.slug, sizeof workspace.slug, "w%u", pick(pair, 3));
+        workspace.created_ms = pick(pair, 3);
+        workspace.updated_ms = pick(pair, 1000);
+        return workspace;
+}
+
+static enum tk_err user_op(struct tk_store *store, const struct tk_user *user, unsigned n,
+                           struct tk_user *seen) {
+        switch (n % 4) {
+        case 0:
+                return tk_store_user_insert(store, user);
+        case 1:
+                return tk_store_user_update(store, user);
+        case 2:
+                return n < 20 ? tk_store_user_remove(store, user->id, 1 + n) : TK_OK;
+        default:
+                return tk_store_user_get(store, user->id, seen);
+        }
+}
+
+static enum tk_err workspace_op(struct tk_store *store, const struct tk_workspace *workspace, unsigned n,
+                                struct tk_workspace *seen) {
+        switch (n % 4) {
+        case 0:
+                return tk_store_workspace_insert(store, workspace);
+        case 1:
+                return tk_store_workspace_update(store, workspace);
+        case 2:
+                return n < 20 ? tk_store_workspace_remove(store, workspace->id, 1 + n) : TK_OK;
+        default:
+                return tk_store_workspace_get(store, workspace->id, seen);
+        }
+}
+
+/* The same on both; what they answer must be the same. */
+static void one_op_on_people(struct pair *pair) {
+        const struct tk_user user = random_user(pair);
+        const struct tk_workspace workspace = random_workspace(pair);
+        const unsigned n = pick(pair, 100), on_users = pick(pair, 2);
+        struct tk_user users[2] = {{.id = {{0}}}, {.id = {{0}}}};
+        struct tk_workspace workspaces[2] = {{.id = {{0}}}, {.id = {{0}}}};
+        enum tk_err err[2];
+        for (int i = 0; i < 2; i++)
+                err[i] = on_users ? user_op(pair->store[i], &user, n, &users[i])
+                                  : workspace_op(pair->store[i], &workspace, n, &workspaces[i]);
+        assert_int_equal(err[0], err[1]);
+        assert_true(user_same(&users[0], &users[1]));
+        assert_true(workspace_same(&workspaces[0], &workspaces[1]));
+}
+
 static int64_t random_amount(struct pair *pair) {
         return pick(pair, 8) ? (int64_t)pick(pair, 1000) : INT64_MAX - (int64_t)pick(pair, 1000);
 }
@@ -158,7 +221,7 @@ static void one_batch(struct pair *pair) {
                 for (int i = 0; i < 2 && marked < 2; i++)
                         assert_ok(tk_store_mark(pair->store[i]));
                 for (unsigned ops = 1 + pick(pair, 3); ops > 0; ops--)
-                        one_op(pair);
+                        pick(pair, 4) ? one_op(pair) : one_op_on_people(pair);
                 for (int i = 0; i < 2 && marked < 2; i++)
                         assert_ok(marked ? tk_store_mark_keep(pair->store[i])
                                          : tk_store_mark_undo(pair->store[i]));
@@ -304,6 +367,51 @@ static void add_groups(struct text *text, struct tk_reader *reader, struct tk_id
         }
 }
 
+static bool add_user(const struct tk_user *user, void *ctx) {
+        struct text *text = ctx;
+        add(text, "user");
+        add_id(text, user->id);
+        add(text, " %s %s %s %lld %lld %lld\n", user->email, user->first_name, tk_user_role_name(user->role),
+            (long long)user->created_ms, (long long)user->updated_ms, (long long)user->removed_ms);
+        return true;
+}
+
+static bool add_workspace(const struct tk_workspace *workspace, void *ctx) {
+        struct text *text = ctx;
+        add(text, "workspace");
+        add_id(text, workspace->id);
+        add(text, " %s %s %lld %lld %lld\n", workspace->slug, workspace->name,
+            (long long)workspace->created_ms, (long long)workspace->updated_ms,
+            (long long)workspace->removed_ms);
+        return true;
+}
+
+static void add_people(struct text *text, struct tk_reader *reader, struct tk_id org) {
+        struct tk_user user;
+        struct tk_workspace workspace;
+        uint64_t users, workspaces;
+        for (unsigned n = 0; n < 3; n++) {
+                char name[32];
+                if (tk_reader_user_by_id(reader, id_of(9102 + n), &user) == TK_OK)
+                        add_user(&user, text);
+                if (tk_reader_workspace_by_id(reader, id_of(9102 + n), &workspace) == TK_OK)
+                        add_workspace(&workspace, text);
+                snprintf(name, sizeof name, "u%u@example.com", n);
+                if (tk_reader_user_by_email(reader, org, name, &user) == TK_OK)
+                        add_user(&user, text);
+                snprintf(name, sizeof name, "w%u", n);
+                if (tk_reader_workspace_by_slug(reader, org, name, &workspace) == TK_OK)
+                        add_workspace(&workspace, text);
+                assert_ok(tk_reader_user_list(reader, org, TK_USER_ROLES_ALL - n, n, 2, add_user, text));
+        }
+        assert_ok(tk_reader_user_count(reader, org, TK_USER_ROLES_ALL, &users));
+        assert_ok(tk_reader_user_list(reader, id_of(9000), TK_USER_ROLES_ALL, 0, 9, add_user, text));
+        assert_ok(tk_reader_workspace_list(reader, org, 0, 9, add_workspace, text));
+        assert_ok(tk_reader_workspace_list(reader, id_of(9000), 1, 1, add_workspace, text));
+        assert_ok(tk_reader_workspace_count(reader, org, &workspaces));
+        add(text, "%llu users, %llu workspaces\n", (unsigned long long)users, (unsigned long long)workspaces);
+}
+
 static void add_all(struct text *text, struct tk_reader *reader, struct tk_id org) {
         const struct tk_id none = {{0}};
         struct lease_sum leases = {0};
@@ -336,6 +444,7 @@ static void add_all(struct text *text, struct tk_reader *reader, struct tk_id or
         }
         add_usage(text, reader);
         add_groups(text, reader, org);
+        add_people(text, reader, org);
 }
 
 static void compare(struct pair *pair) {

@@ -73,10 +73,13 @@ static enum tk_err write_batch(struct tk_store *store, unsigned base) {
         enum tk_err err = tk_store_begin(store);
         for (unsigned i = 1; i <= SUBJECTS && !err; i++) {
                 struct tk_key key = key_of(tk_store_org(store), base + i);
+                key.user = id_of(base + i + 1); /* a neighbour, who has a key when they go */
                 struct tk_entry entry = entry_of(tk_store_org(store), key.id, base + i);
                 struct tk_lease lease = lease_of(key.id, 5);
                 struct tk_doubt doubt = doubt_of(key.id, 5), gone = doubt_of(tk_store_org(store), 5);
                 const struct tk_topup topup = topup_of(id_of(50000 + base + i), base + i);
+                const struct tk_user user = user_of(tk_store_org(store), base + i);
+                const struct tk_workspace workspace = workspace_of(tk_store_org(store), base + i);
                 char name[] = {(char)('a' + i % 26), (char)('a' + i / 26), '\0'};
                 err = tk_store_key_insert(store, &key);
                 if (!err)
@@ -101,6 +104,14 @@ static enum tk_err write_batch(struct tk_store *store, unsigned base) {
                         err = tk_store_limits_put(store, id_of(50000 + base + i), key.limits, key.limits_nr);
                 if (!err)
                         err = tk_store_topup(store, &topup);
+                if (!err)
+                        err = tk_store_user_insert(store, &user);
+                if (!err)
+                        err = tk_store_user_update(store, &user);
+                if (!err)
+                        err = tk_store_workspace_insert(store, &workspace);
+                if (!err && i % 8 == 0)
+                        err = tk_store_user_remove(store, user.id, 9);
                 if (!err)
                         err = tk_store_meta_put(store, name, TK_STR("value"));
         }
@@ -151,16 +162,21 @@ static void check(struct tk_store *store, unsigned batches) {
         struct tk_limit limits[TK_KEY_LIMITS_MAX];
         unsigned limits_nr;
         int64_t changes;
+        uint64_t users, workspaces;
+        assert_ok(tk_reader_user_count(reader, tk_store_org(store), TK_USER_ROLES_ALL, &users));
+        assert_int_equal(users, batches * (SUBJECTS - SUBJECTS / 8));
+        assert_ok(tk_reader_workspace_count(reader, tk_store_org(store), &workspaces));
+        assert_int_equal(workspaces, batches * SUBJECTS + 1); /* and the first */
         assert_ok(tk_reader_key_list(reader, tk_store_org(store), 0, none, UINT32_MAX, count_key, &seen));
         assert_ok(tk_reader_entry_list(reader, tk_store_org(store), none, UINT32_MAX, count_entry, &seen));
         assert_ok(tk_reader_lease_list(reader, count_lease, &seen));
         assert_ok(tk_reader_doubt_list(reader, none, count_doubt, &seen));
         assert_ok(tk_reader_change_last(reader, &changes));
-        assert_int_equal(seen.keys, batches * SUBJECTS);
+        assert_int_equal(seen.keys, batches * (SUBJECTS - SUBJECTS / 8)); /* but those of who was removed */
         assert_int_equal(seen.entries, batches * SUBJECTS);
         assert_int_equal(seen.leases, batches * SUBJECTS);
         assert_int_equal(seen.doubts, batches * SUBJECTS);
-        assert_int_equal(changes, batches * SUBJECTS * 6);
+        assert_int_equal(changes, batches * (SUBJECTS * 6 + SUBJECTS / 8));
         for (unsigned batch = 0; batch < 2; batch++)
                 for (unsigned i = 1; i <= SUBJECTS; i++) {
                         assert_int_equal(usage_of(reader, id_of(batch * 1000 + i), TK_METER_USD),

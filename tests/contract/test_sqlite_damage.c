@@ -32,6 +32,10 @@ static void fill(const char *url) {
                 struct tk_entry entry = entry_of(tk_store_org(store), key.id, i);
                 struct tk_lease lease = lease_of(key.id, 5);
                 struct tk_doubt doubt = doubt_of(key.id, 5);
+                const struct tk_user user = user_of(tk_store_org(store), i);
+                const struct tk_workspace workspace = workspace_of(tk_store_org(store), i);
+                assert_ok(tk_store_user_insert(store, &user));
+                assert_ok(tk_store_workspace_insert(store, &workspace));
                 assert_ok(tk_store_key_insert(store, &key));
                 assert_ok(tk_store_entry_add(store, &entry));
                 assert_ok(tk_store_lease_put(store, &lease));
@@ -78,6 +82,18 @@ static bool any_topup(const struct tk_topup *topup, void *ctx) {
         return true;
 }
 
+static bool any_user(const struct tk_user *user, void *ctx) {
+        TK_UNUSED(user);
+        TK_UNUSED(ctx);
+        return true;
+}
+
+static bool any_workspace(const struct tk_workspace *workspace, void *ctx) {
+        TK_UNUSED(workspace);
+        TK_UNUSED(ctx);
+        return true;
+}
+
 static bool any_change(int64_t seq, struct tk_id key, void *ctx) {
         TK_UNUSED(seq);
         TK_UNUSED(key);
@@ -100,14 +116,27 @@ enum what {
         DOUBTS,
         TOPUPS,
         CHANGES,
+        USER,
+        EMAIL,
+        USERS,
+        WORKSPACE,
+        SLUG,
+        WORKSPACES,
         WHAT_NR
 };
+
+/* Sought by the very thing that was damaged. */
+static enum tk_err or_nobody(enum tk_err err) {
+        return err == TK_E_NOT_FOUND ? TK_OK : err;
+}
 
 static enum tk_err read_one(struct tk_store *store, struct tk_reader *reader, enum what what) {
         const struct tk_id none = {{0}}, org = tk_store_org(store);
         struct tk_limit limits[TK_KEY_LIMITS_MAX];
         unsigned limits_nr;
         struct tk_entry entry;
+        struct tk_user user;
+        struct tk_workspace workspace;
         struct tk_key key;
         int64_t sum;
         switch (what) {
@@ -138,6 +167,18 @@ static enum tk_err read_one(struct tk_store *store, struct tk_reader *reader, en
                 return tk_reader_topup_list(reader, org, any_topup, NULL);
         case CHANGES:
                 return tk_reader_changes(reader, 0, any_change, NULL);
+        case USER:
+                return or_nobody(tk_reader_user_by_id(reader, id_of(2), &user));
+        case EMAIL:
+                return or_nobody(tk_reader_user_by_email(reader, org, "user-2@example.com", &user));
+        case USERS:
+                return tk_reader_user_list(reader, org, TK_USER_ROLES_ALL, 0, 100, any_user, NULL);
+        case WORKSPACE:
+                return or_nobody(tk_reader_workspace_by_id(reader, id_of(2), &workspace));
+        case SLUG:
+                return or_nobody(tk_reader_workspace_by_slug(reader, org, "ws-2", &workspace));
+        case WORKSPACES:
+                return tk_reader_workspace_list(reader, org, 0, 100, any_workspace, NULL);
         case WHAT_NR:
                 break;
         }
@@ -145,11 +186,17 @@ static enum tk_err read_one(struct tk_store *store, struct tk_reader *reader, en
         return TK_OK;
 }
 
-#define ONE(what) (1u << (what))
-#define KEY_2     "UPDATE api_key SET "
-#define ENTRY_2   (ONE(ENTRIES) | ONE(ENTRY))
-#define LIMIT     (ONE(KEY) | ONE(KEYS) | ONE(LIMITS))
-#define WHERE_2   " WHERE last6 = '000002'"
+#define ONE(what)  (1u << (what))
+#define KEY_2      "UPDATE api_key SET "
+#define ENTRY_2    (ONE(ENTRIES) | ONE(ENTRY))
+#define LIMIT      (ONE(KEY) | ONE(KEYS) | ONE(LIMITS))
+#define USER_2     "UPDATE org_user SET "
+#define USER_IS_2  " WHERE email = 'user-2@example.com'"
+#define USER_ALL   (ONE(USER) | ONE(EMAIL) | ONE(USERS))
+#define SPACE_2    "UPDATE workspace SET "
+#define SPACE_IS_2 " WHERE slug = 'ws-2'"
+#define SPACE_ALL  (ONE(WORKSPACE) | ONE(SLUG) | ONE(WORKSPACES))
+#define WHERE_2    " WHERE last6 = '000002'"
 
 static const struct {
         const char *sql;
@@ -217,6 +264,25 @@ static const struct {
         {"DROP TRIGGER topup_is_final; UPDATE topup SET at_ms = 9223372036854775807", ONE(TOPUPS)},
         {"UPDATE usage SET usd = -1 WHERE span > 0", ONE(USAGE) | ONE(GROUP)},
         {"UPDATE usage SET usd = -1 WHERE span = 0", ONE(TOTAL) | ONE(GROUP_TOTAL)},
+        {USER_2 "role = 3" USER_IS_2, USER_ALL},
+        {USER_2 "role = -1" USER_IS_2, ONE(USER) | ONE(EMAIL)}, /* of no role, so in no list */
+        {USER_2 "first_name = CAST(x'FF' AS TEXT)" USER_IS_2, USER_ALL},
+        {USER_2 "last_name = hex(zeroblob(64))" USER_IS_2, USER_ALL},
+        {USER_2 "created_ms = 9223372036854775807" USER_IS_2, USER_ALL},
+        {USER_2 "updated_ms = -1" USER_IS_2, USER_ALL},
+        {USER_2 "removed_ms = -1" USER_IS_2, ONE(USER)},
+        {USER_2 "id = x'00'" USER_IS_2, ONE(EMAIL) | ONE(USERS)},
+        {USER_2 "email = 'User-2@example.com'" USER_IS_2, ONE(USER) | ONE(USERS)},
+        {USER_2 "email = 'nobody'" USER_IS_2, ONE(USER) | ONE(USERS)},
+        {USER_2 "email = hex(zeroblob(128))" USER_IS_2, ONE(USER) | ONE(USERS)},
+        {USER_2 "org = x'01'" USER_IS_2, ONE(USER)},
+        {SPACE_2 "name = ''" SPACE_IS_2, SPACE_ALL},
+        {SPACE_2 "name = hex(zeroblob(128))" SPACE_IS_2, SPACE_ALL},
+        {SPACE_2 "description = CAST(x'FF' AS TEXT)" SPACE_IS_2, SPACE_ALL},
+        {SPACE_2 "description = hex(zeroblob(512))" SPACE_IS_2, SPACE_ALL},
+        {SPACE_2 "updated_ms = -1" SPACE_IS_2, SPACE_ALL},
+        {SPACE_2 "slug = 'WS'" SPACE_IS_2, ONE(WORKSPACE) | ONE(WORKSPACES)},
+        {SPACE_2 "id = zeroblob(16)" SPACE_IS_2, ONE(SLUG) | ONE(WORKSPACES)},
         {"UPDATE change SET subject = x'00'", ONE(CHANGES)},
         {"UPDATE change SET subject = zeroblob(16)", ONE(CHANGES)},
 };

@@ -38,6 +38,8 @@ static enum tk_err fill_batch(struct tk_store *store, unsigned batch) {
                 struct tk_lease lease = lease_of(key.id, 5);
                 struct tk_doubt doubt = doubt_of(key.id, 5), gone = doubt_of(tk_store_org(store), 5);
                 const struct tk_topup topup = topup_of(key.workspace, batch * 1000 + i);
+                const struct tk_user user = user_of(tk_store_org(store), batch * 1000 + i);
+                const struct tk_workspace workspace = workspace_of(tk_store_org(store), batch * 1000 + i);
                 err = tk_store_key_insert(store, &key);
                 if (!err)
                         err = tk_store_mark(store);
@@ -69,6 +71,14 @@ static enum tk_err fill_batch(struct tk_store *store, unsigned batch) {
                 if (!err)
                         err = tk_store_topup(store, &topup); /* nothing more */
                 if (!err)
+                        err = tk_store_user_insert(store, &user);
+                if (!err)
+                        err = tk_store_user_update(store, &user);
+                if (!err)
+                        err = tk_store_workspace_insert(store, &workspace);
+                if (!err && i == SUBJECTS)
+                        err = tk_store_user_remove(store, user.id, 9);
+                if (!err)
                         err = tk_store_key_get(store, key.id, &seen);
         }
         return err;
@@ -86,7 +96,7 @@ static enum tk_err write_batch(struct tk_store *store, unsigned batch) {
 }
 
 struct seen {
-        unsigned keys, entries, leases, doubts, topups;
+        unsigned keys, entries, leases, doubts, topups, users, workspaces;
         enum tk_err err;
 };
 
@@ -120,6 +130,18 @@ static bool count_topup(const struct tk_topup *topup, void *ctx) {
         return true;
 }
 
+static bool count_user(const struct tk_user *user, void *ctx) {
+        TK_UNUSED(user);
+        ((struct seen *)ctx)->users++;
+        return true;
+}
+
+static bool count_workspace(const struct tk_workspace *workspace, void *ctx) {
+        TK_UNUSED(workspace);
+        ((struct seen *)ctx)->workspaces++;
+        return true;
+}
+
 /* Whether a batch is there; it must be so in every table alike. */
 static bool has_batch(struct tk_store *store, struct tk_reader *reader, unsigned batch) {
         unsigned there = 0;
@@ -128,6 +150,8 @@ static bool has_batch(struct tk_store *store, struct tk_reader *reader, unsigned
                 struct tk_key key, want = batch_key(store, batch, i);
                 struct tk_limit limits[TK_KEY_LIMITS_MAX];
                 unsigned limits_nr;
+                struct tk_user user;
+                struct tk_workspace workspace;
                 int64_t sum;
                 enum tk_err err = tk_reader_key_by_id(reader, want.id, &key);
                 assert_true(err == TK_OK || err == TK_E_NOT_FOUND);
@@ -145,6 +169,9 @@ static bool has_batch(struct tk_store *store, struct tk_reader *reader, unsigned
                 assert_int_equal(seen.entries, err ? 0 : 1);
                 assert_ok(tk_reader_doubt_list(reader, want.id, count_doubt, &seen));
                 assert_int_equal(seen.doubts, err ? 0 : 1);
+                assert_int_equal(tk_reader_user_by_id(reader, want.id, &user), err);
+                assert_int_equal(tk_reader_workspace_by_id(reader, want.id, &workspace), err);
+                assert_true(IMPLIES(!err, (user.removed_ms == 9) == (i == SUBJECTS)));
                 there += !err;
         }
         assert_true(there == 0 || there == SUBJECTS);
@@ -399,6 +426,9 @@ static enum tk_err read_all(struct tk_store *store, struct tk_reader *reader, st
         struct tk_limit limits[TK_KEY_LIMITS_MAX];
         unsigned limits_nr;
         int64_t number;
+        uint64_t nr;
+        struct tk_user user;
+        struct tk_workspace workspace;
         enum tk_err err = tk_reader_key_by_digest(reader, want.digest, &key);
         if (!err)
                 err = tk_reader_key_list(reader, tk_store_org(store), 0, none, UINT32_MAX, count_key, seen);
@@ -419,6 +449,23 @@ static enum tk_err read_all(struct tk_store *store, struct tk_reader *reader, st
                 err = tk_reader_limits(reader, id_of(100003), limits, &limits_nr);
         if (!err)
                 err = tk_reader_topup_list(reader, id_of(100003), count_topup, seen);
+        if (!err)
+                err = tk_reader_user_by_id(reader, want.id, &user);
+        if (!err)
+                err = tk_reader_user_by_email(reader, tk_store_org(store), user.email, &user);
+        if (!err)
+                err = tk_reader_user_list(reader, tk_store_org(store), TK_USER_ROLES_ALL, 1, 100, count_user,
+                                          seen);
+        if (!err)
+                err = tk_reader_user_count(reader, tk_store_org(store), TK_USER_ROLES_ALL, &nr);
+        if (!err)
+                err = tk_reader_workspace_by_id(reader, want.id, &workspace);
+        if (!err)
+                err = tk_reader_workspace_by_slug(reader, tk_store_org(store), workspace.slug, &workspace);
+        if (!err)
+                err = tk_reader_workspace_list(reader, tk_store_org(store), 0, 100, count_workspace, seen);
+        if (!err)
+                err = tk_reader_workspace_count(reader, tk_store_org(store), &nr);
         return err ? err : tk_reader_change_last(reader, &number);
 }
 
@@ -441,6 +488,8 @@ static bool run_read(const struct sort *sort, unsigned n) {
         assert_int_equal(seen.leases, SUBJECTS);
         assert_int_equal(seen.doubts, SUBJECTS + 1);
         assert_int_equal(seen.topups, 1);
+        assert_int_equal(seen.users, SUBJECTS - 2); /* but the one who was passed over and the one removed */
+        assert_int_equal(seen.workspaces, SUBJECTS + 1);
         tk_reader_close(&reader);
         tk_store_close(&store);
         place_remove(&place);

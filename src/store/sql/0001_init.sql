@@ -17,16 +17,39 @@ CREATE TABLE org (
         created_ms INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- No column of what belongs to an organisation is a foreign key: it may be stored on another shard. Who is
+-- removed stays a row, because what they used does; their slug or address is free again. (user is a word of
+-- SQL's, so a user is an org_user here.)
 CREATE TABLE workspace (
         id BLOB NOT NULL PRIMARY KEY CHECK (length(id) = 16),
-        org BLOB NOT NULL REFERENCES org (id),
+        org BLOB NOT NULL CHECK (length(org) = 16),
+        slug TEXT NOT NULL,
         name TEXT NOT NULL,
-        created_ms INTEGER NOT NULL
+        description TEXT NOT NULL,
+        created_ms INTEGER NOT NULL,
+        updated_ms INTEGER NOT NULL,
+        removed_ms INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX workspace_by_org ON workspace (org);
+CREATE UNIQUE INDEX workspace_by_slug ON workspace (org, slug) WHERE removed_ms = 0;
+CREATE INDEX workspace_by_age ON workspace (org, created_ms, id) WHERE removed_ms = 0;
 
--- org, workspace and user are not foreign keys: a key may be stored on another shard than its organisation.
+CREATE TABLE org_user (
+        id BLOB NOT NULL PRIMARY KEY CHECK (length(id) = 16),
+        org BLOB NOT NULL CHECK (length(org) = 16),
+        email TEXT NOT NULL,
+        first_name TEXT NOT NULL,
+        last_name TEXT NOT NULL,
+        role INTEGER NOT NULL,
+        created_ms INTEGER NOT NULL,
+        updated_ms INTEGER NOT NULL,
+        removed_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE UNIQUE INDEX org_user_by_email ON org_user (org, email) WHERE removed_ms = 0;
+-- With the role, so that they are counted by it without their rows.
+CREATE INDEX org_user_by_age ON org_user (org, created_ms, id, role) WHERE removed_ms = 0;
+
 -- A user of all zeros is none: the key is nobody's.
 CREATE TABLE api_key (
         id BLOB NOT NULL PRIMARY KEY CHECK (length(id) = 16),
