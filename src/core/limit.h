@@ -29,6 +29,10 @@
 #define TK_LIMIT_BALANCE 4u
 #define TK_LIMIT_FLAGS   (TK_LIMIT_SLIDING | TK_LIMIT_OBSERVE | TK_LIMIT_BALANCE)
 
+/* Whose limits: a hold asks all four, from the top; the order of locks, too. The last is a key. Stored on
+ * disk. */
+enum tk_subject_kind { TK_SUBJECT_ORG, TK_SUBJECT_WORKSPACE, TK_SUBJECT_USER, TK_SUBJECT_KEY, TK_SUBJECT_NR };
+
 struct tk_limit {
         struct tk_window_spec window;
         enum tk_meter meter;

@@ -13,7 +13,8 @@
 
 #define TK_DAY_S         INT64_C(86400)
 #define TK_HOUR_S        INT64_C(3600)
-#define TK_TIME_TEXT_LEN 24 /* YYYY-MM-DDTHH:MM:SS.sssZ */
+#define TK_TIME_MS_MAX   INT64_C(253402300799999) /* 9999-12-31T23:59:59.999Z */
+#define TK_TIME_TEXT_LEN 24                       /* YYYY-MM-DDTHH:MM:SS.sssZ */
 
 struct tk_civil {
         int32_t year;

@@ -20,9 +20,6 @@
 struct tk_snapshot;
 struct tk_ticket;
 
-/* Whose limits: a hold asks all four, from the top; the order of locks, too. The last is a key. */
-enum tk_subject_kind { TK_SUBJECT_ORG, TK_SUBJECT_WORKSPACE, TK_SUBJECT_USER, TK_SUBJECT_KEY, TK_SUBJECT_NR };
-
 /* Why a hold was refused. */
 struct tk_refusal {
         struct tk_id subject;

@@ -428,6 +428,33 @@ enum tk_err tk_store_doubt_drop(struct tk_store *store, const struct tk_doubt *d
         return store->ops->doubt_drop(store, doubt);
 }
 
+/* What nobody was told of yet. */
+static bool is_fresh(const struct tk_alert *alert) {
+        for (int c = 0; c < TK_CHANNEL_NR; c++)
+                if (alert->sent[c].status != TK_DELIVERY_WAITING || alert->sent[c].tries > 0)
+                        return false;
+        return true;
+}
+
+enum tk_err tk_store_alert_add(struct tk_store *store, const struct tk_alert *alert) {
+        const enum tk_err broken = in_batch(store);
+        if (broken)
+                return broken;
+        if (!tk_alert_ok(alert) || !is_fresh(alert))
+                return refuse(TK_E_RANGE, "an alert");
+        return store->ops->alert_add(store, alert);
+}
+
+enum tk_err tk_store_alert_sent(struct tk_store *store, struct tk_id id, enum tk_channel channel,
+                                const struct tk_delivery *delivery) {
+        const enum tk_err broken = in_batch(store);
+        if (broken)
+                return broken;
+        if (tk_id_none(id) || (unsigned)channel >= TK_CHANNEL_NR || !tk_delivery_ok(delivery))
+                return refuse(TK_E_RANGE, "the delivery of an alert");
+        return store->ops->alert_sent(store, id, channel, delivery);
+}
+
 enum tk_err tk_store_change_add(struct tk_store *store, struct tk_id subject) {
         const enum tk_err broken = in_batch(store);
         if (broken)
@@ -680,6 +707,37 @@ enum tk_err tk_reader_doubt_list(struct tk_reader *reader, struct tk_id subject,
                                  void *ctx) {
         struct doubt_walk walk = {.each = each, .ctx = ctx, .subject = subject};
         enum tk_err err = reader->store->ops->doubt_list(reader, subject, doubt_up, &walk);
+        return err ? err : walk.err;
+}
+
+struct alert_walk {
+        tk_alert_each_f *each;
+        void *ctx;
+        struct tk_id org; /* none: all */
+        enum tk_err err;
+};
+
+static bool alert_up(const struct tk_alert *alert, void *ctx) {
+        struct alert_walk *walk = ctx;
+        if (!tk_alert_ok(alert) || !(tk_id_none(walk->org) || tk_id_eq(alert->org, walk->org))) {
+                walk->err = damaged("alert", alert->id);
+                return false;
+        }
+        return walk->each(alert, walk->ctx);
+}
+
+enum tk_err tk_reader_alert_list(struct tk_reader *reader, struct tk_id org, unsigned limit,
+                                 tk_alert_each_f *each, void *ctx) {
+        struct alert_walk walk = {.each = each, .ctx = ctx, .org = org};
+        enum tk_err err = reader->store->ops->alert_list(reader, org, limit, alert_up, &walk);
+        return err ? err : walk.err;
+}
+
+enum tk_err tk_reader_alert_due(struct tk_reader *reader, enum tk_channel channel, int64_t now_ms,
+                                unsigned limit, tk_alert_each_f *each, void *ctx) {
+        struct alert_walk walk = {.each = each, .ctx = ctx};
+        MUST((unsigned)channel < TK_CHANNEL_NR);
+        enum tk_err err = reader->store->ops->alert_due(reader, channel, now_ms, limit, alert_up, &walk);
         return err ? err : walk.err;
 }
 

@@ -19,6 +19,7 @@
 
 #include "base/err.h"
 #include "base/id.h"
+#include "core/alert.h"
 #include "core/key.h"
 #include "core/meter.h"
 #include "core/price.h"
@@ -152,6 +153,12 @@ TK_CHECKED enum tk_err tk_store_lease_drop(struct tk_store *store, const struct 
 TK_CHECKED enum tk_err tk_store_doubt_put(struct tk_store *store, const struct tk_doubt *doubt);
 /* Removes it, whatever its amount. Appends its subject to the change log. NOT_FOUND. */
 TK_CHECKED enum tk_err tk_store_doubt_drop(struct tk_store *store, const struct tk_doubt *doubt);
+/* Notes an alert, of which nothing was delivered yet (RANGE). One with its id is there already: TK_OK, and
+ * nothing changes. */
+TK_CHECKED enum tk_err tk_store_alert_add(struct tk_store *store, const struct tk_alert *alert);
+/* How far the delivery of it has come. NOT_FOUND. */
+TK_CHECKED enum tk_err tk_store_alert_sent(struct tk_store *store, struct tk_id id, enum tk_channel channel,
+                                           const struct tk_delivery *delivery);
 /* Appends to the change log, for who reads more than changed rows: what a subject used was added to from
  * outside. */
 TK_CHECKED enum tk_err tk_store_change_add(struct tk_store *store, struct tk_id subject);
@@ -216,6 +223,15 @@ typedef bool tk_doubt_each_f(const struct tk_doubt *doubt, void *ctx);
 /* Of a subject or, with the none id, of all; by subject, meter, window and number, ascending. */
 TK_CHECKED enum tk_err tk_reader_doubt_list(struct tk_reader *reader, struct tk_id subject,
                                             tk_doubt_each_f *each, void *ctx);
+
+typedef bool tk_alert_each_f(const struct tk_alert *alert, void *ctx);
+/* The alerts of an organisation, newest first by at_ms then id, at most limit. */
+TK_CHECKED enum tk_err tk_reader_alert_list(struct tk_reader *reader, struct tk_id org, unsigned limit,
+                                            tk_alert_each_f *each, void *ctx);
+/* Those of all organisations that wait for this channel and whose time has come, by next_ms then id, at most
+ * limit. */
+TK_CHECKED enum tk_err tk_reader_alert_due(struct tk_reader *reader, enum tk_channel channel, int64_t now_ms,
+                                           unsigned limit, tk_alert_each_f *each, void *ctx);
 
 typedef bool tk_change_each_f(int64_t seq, struct tk_id subject, void *ctx);
 /* Changes of keys, users, workspaces and organisations with seq > after, ascending; also those made by other

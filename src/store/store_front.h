@@ -5,10 +5,9 @@
 #ifndef TK_STORE_STORE_FRONT_H
 #define TK_STORE_STORE_FRONT_H
 
+#include "core/time.h"
 #include "rt/log.h"
 #include "store/store_int.h"
-
-#define TK_STORE_TIME_MS_MAX INT64_C(253402300799999) /* 9999-12-31T23:59:59.999Z */
 
 /* A refusal of a row on its way down: the caller has a gap, so it is told and logged. */
 static inline enum tk_err refuse(enum tk_err err, const char *what) {
@@ -25,7 +24,7 @@ static inline enum tk_err damaged(const char *what, struct tk_id id) {
 }
 
 static inline bool time_ok(int64_t ms) {
-        return ms >= 0 && ms <= TK_STORE_TIME_MS_MAX;
+        return ms >= 0 && ms <= TK_TIME_MS_MAX;
 }
 
 /* MUST be in a batch; the fault that broke it, if any. */

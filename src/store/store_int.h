@@ -85,6 +85,9 @@ typedef enum tk_err tk_store_topup_add_f(struct tk_store *store, const struct tk
                                          const struct tk_limit *limits, unsigned limits_nr);
 typedef enum tk_err tk_store_lease_f(struct tk_store *store, const struct tk_lease *lease);
 typedef enum tk_err tk_store_doubt_f(struct tk_store *store, const struct tk_doubt *doubt);
+typedef enum tk_err tk_store_alert_add_f(struct tk_store *store, const struct tk_alert *alert);
+typedef enum tk_err tk_store_alert_sent_f(struct tk_store *store, struct tk_id id, enum tk_channel channel,
+                                          const struct tk_delivery *delivery);
 typedef enum tk_err tk_store_change_add_f(struct tk_store *store, struct tk_id subject);
 typedef enum tk_err tk_store_meta_put_f(struct tk_store *store, const char *name, struct tk_str value);
 
@@ -117,6 +120,10 @@ typedef enum tk_err tk_reader_entry_list_f(struct tk_reader *reader, struct tk_i
 typedef enum tk_err tk_reader_lease_list_f(struct tk_reader *reader, tk_lease_each_f *each, void *ctx);
 typedef enum tk_err tk_reader_doubt_list_f(struct tk_reader *reader, struct tk_id subject,
                                            tk_doubt_each_f *each, void *ctx);
+typedef enum tk_err tk_reader_alert_list_f(struct tk_reader *reader, struct tk_id org, unsigned limit,
+                                           tk_alert_each_f *each, void *ctx);
+typedef enum tk_err tk_reader_alert_due_f(struct tk_reader *reader, enum tk_channel channel, int64_t now_ms,
+                                          unsigned limit, tk_alert_each_f *each, void *ctx);
 typedef enum tk_err tk_reader_changes_f(struct tk_reader *reader, int64_t after, tk_change_each_f *each,
                                         void *ctx);
 typedef enum tk_err tk_reader_change_last_f(struct tk_reader *reader, int64_t *seq);
@@ -165,6 +172,8 @@ struct tk_store_ops {
         tk_store_lease_f *lease_drop;
         tk_store_doubt_f *doubt_put;
         tk_store_doubt_f *doubt_drop;
+        tk_store_alert_add_f *alert_add; /* also of one that is there */
+        tk_store_alert_sent_f *alert_sent;
         tk_store_change_add_f *change_add;
         tk_store_meta_put_f *meta_put;
         tk_store_user_write_f *user_insert;
@@ -190,6 +199,8 @@ struct tk_store_ops {
         tk_reader_entry_list_f *entry_list;
         tk_reader_lease_list_f *lease_list;
         tk_reader_doubt_list_f *doubt_list;
+        tk_reader_alert_list_f *alert_list;
+        tk_reader_alert_due_f *alert_due;
         tk_reader_changes_f *changes;
         tk_reader_change_last_f *change_last;
         tk_reader_meta_get_f *meta_get;

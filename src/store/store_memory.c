@@ -43,6 +43,10 @@ static bool entry_is_id(const void *item, const void *id) {
         return memcmp(((const struct tk_entry *)item)->id.b, id, sizeof(struct tk_id)) == 0;
 }
 
+static bool alert_is_id(const void *item, const void *id) {
+        return memcmp(((const struct tk_alert *)item)->id.b, id, sizeof(struct tk_id)) == 0;
+}
+
 struct tk_key *tk_memory_key_get(const struct tk_memory_store *store, struct tk_id id) {
         return tk_map_get(&store->keys_by_id, tk_memory_id_hash(id), key_is_id, id.b);
 }
@@ -55,6 +59,10 @@ struct tk_memory_series *tk_memory_series_get(const struct tk_memory_store *stor
                                               enum tk_meter meter) {
         const struct tk_memory_series name = {.subject = subject, .meter = meter};
         return tk_map_get(&store->series_map, tk_memory_series_hash(subject, meter), series_is, &name);
+}
+
+struct tk_alert *tk_memory_alert_get(const struct tk_memory_store *store, struct tk_id id) {
+        return tk_map_get(&store->alerts_by_id, tk_memory_id_hash(id), alert_is_id, id.b);
 }
 
 struct tk_entry *tk_memory_entry_get(const struct tk_memory_store *store, struct tk_id id) {
@@ -187,6 +195,8 @@ static void close_store(struct tk_store *base) {
                 free(store->workspaces[i]);
         free(store->users);
         free(store->workspaces);
+        for (size_t i = 0; i < store->alerts_nr; i++)
+                free(store->alerts[i]);
         free(store->keys);
         free(store->series);
         free(store->entries);
@@ -194,12 +204,14 @@ static void close_store(struct tk_store *base) {
         free(store->topups);
         free(store->leases);
         free(store->doubts);
+        free(store->alerts);
         free(store->metas);
         free(store->changes);
         tk_map_free(&store->keys_by_id);
         tk_map_free(&store->keys_by_digest);
         tk_map_free(&store->series_map);
         tk_map_free(&store->entries_by_id);
+        tk_map_free(&store->alerts_by_id);
         pthread_rwlock_destroy(&store->lock);
         free(store);
 }
@@ -294,6 +306,8 @@ const struct tk_store_ops tk_store_memory_ops = {
         .lease_drop = tk_memory_lease_drop,
         .doubt_put = tk_memory_doubt_put,
         .doubt_drop = tk_memory_doubt_drop,
+        .alert_add = tk_memory_alert_add,
+        .alert_sent = tk_memory_alert_sent,
         .change_add = tk_memory_change_add,
         .meta_put = tk_memory_meta_put,
         .reader_open = tk_memory_reader_open,
@@ -309,6 +323,8 @@ const struct tk_store_ops tk_store_memory_ops = {
         .entry_list = tk_memory_reader_entry_list,
         .lease_list = tk_memory_reader_lease_list,
         .doubt_list = tk_memory_reader_doubt_list,
+        .alert_list = tk_memory_reader_alert_list,
+        .alert_due = tk_memory_reader_alert_due,
         .changes = tk_memory_reader_changes,
         .change_last = tk_memory_reader_change_last,
         .meta_get = tk_memory_reader_meta_get,

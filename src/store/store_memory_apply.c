@@ -51,7 +51,7 @@ static void forget_coming(struct tk_memory_store *store) {
 
 static bool make_room(struct tk_memory_store *s) {
         size_t keys = 0, entries = 0, limits = 0, topups = 0, leases = 0, doubts = 0, metas = 0, changes = 0;
-        size_t users = 0, workspaces = 0;
+        size_t users = 0, alerts = 0, workspaces = 0;
         for (size_t i = 0; i < s->batch.nr; i++) {
                 const struct tk_memory_op *op = &s->batch.ops[i];
                 keys += op->what == TK_OP_KEY_NEW;
@@ -60,6 +60,7 @@ static bool make_room(struct tk_memory_store *s) {
                 topups += op->what == TK_OP_TOPUP;
                 leases += op->what == TK_OP_LEASE_PUT;
                 doubts += op->what == TK_OP_DOUBT_PUT;
+                alerts += op->what == TK_OP_ALERT;
                 metas += op->what == TK_OP_META;
                 users += op->what == TK_OP_USER;
                 workspaces += op->what == TK_OP_WORKSPACE;
@@ -68,7 +69,7 @@ static bool make_room(struct tk_memory_store *s) {
                         return false;
         }
         return tk_map_reserve(&s->keys_by_id, keys) && tk_map_reserve(&s->keys_by_digest, keys) &&
-               tk_map_reserve(&s->entries_by_id, entries) &&
+               tk_map_reserve(&s->entries_by_id, entries) && tk_map_reserve(&s->alerts_by_id, alerts) &&
                tk_memory_grow(&s->keys, &s->keys_size, s->keys_nr, keys, sizeof *s->keys) &&
                tk_memory_grow(&s->entries, &s->entries_size, s->entries_nr, entries, sizeof *s->entries) &&
                tk_memory_grow(&s->limits, &s->limits_size, s->limits_nr, limits, sizeof *s->limits) &&
@@ -78,6 +79,7 @@ static bool make_room(struct tk_memory_store *s) {
                tk_memory_grow(&s->users, &s->users_size, s->users_nr, users, sizeof *s->users) &&
                tk_memory_grow(&s->workspaces, &s->workspaces_size, s->workspaces_nr, workspaces,
                               sizeof *s->workspaces) &&
+               tk_memory_grow(&s->alerts, &s->alerts_size, s->alerts_nr, alerts, sizeof *s->alerts) &&
                tk_memory_grow(&s->metas, &s->metas_size, s->metas_nr, metas, sizeof *s->metas) &&
                tk_memory_grow(&s->changes, &s->changes_size, s->changes_nr, changes, sizeof *s->changes);
 }
@@ -202,6 +204,24 @@ static void apply_doubt(struct tk_memory_store *store, const struct tk_doubt *do
         }
 }
 
+static void apply_alert(struct tk_memory_store *store, struct tk_alert *alert) {
+        size_t at = store->alerts_nr;
+        while (at > 0 && tk_memory_order(store->alerts[at - 1]->at_ms, store->alerts[at - 1]->id,
+                                         alert->at_ms, alert->id) > 0)
+                at--;
+        memmove(store->alerts + at + 1, store->alerts + at, (store->alerts_nr - at) * sizeof *store->alerts);
+        store->alerts[at] = alert;
+        store->alerts_nr++;
+        tk_map_put(&store->alerts_by_id, tk_memory_id_hash(alert->id), alert);
+}
+
+static void apply_sent(struct tk_memory_store *store, struct tk_memory_sent *sent) {
+        struct tk_alert *alert = tk_memory_alert_get(store, sent->alert);
+        MUST(alert != NULL);
+        alert->sent[sent->channel] = sent->delivery;
+        free(sent);
+}
+
 static void apply_meta(struct tk_memory_store *store, struct tk_memory_meta *meta) {
         for (size_t i = 0; i < store->metas_nr; i++)
                 if (strcmp(store->metas[i]->name, meta->name) == 0) {
@@ -251,6 +271,12 @@ static void apply_one(struct tk_memory_store *store, const struct tk_memory_op *
         case TK_OP_DOUBT_PUT:
         case TK_OP_DOUBT_DROP:
                 apply_doubt(store, &op->doubt, op->what == TK_OP_DOUBT_PUT);
+                break;
+        case TK_OP_ALERT:
+                apply_alert(store, op->alert);
+                break;
+        case TK_OP_ALERT_SENT:
+                apply_sent(store, op->sent);
                 break;
         case TK_OP_CHANGE:
                 break;

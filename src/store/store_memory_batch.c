@@ -20,6 +20,10 @@ static void op_free(struct tk_memory_op *op) {
                 free(op->limits);
         else if (op->what == TK_OP_TOPUP)
                 free(op->topup);
+        else if (op->what == TK_OP_ALERT)
+                free(op->alert);
+        else if (op->what == TK_OP_ALERT_SENT)
+                free(op->sent);
         else if (op->what == TK_OP_META)
                 free(op->meta);
         else if (op->what == TK_OP_USER)
@@ -336,6 +340,42 @@ enum tk_err tk_memory_topup_add(struct tk_store *base, const struct tk_topup *to
         tk_memory_push(&store->batch, (struct tk_memory_op){.what = TK_OP_TOPUP, .topup = row},
                        tk_memory_text_hash(row->id));
         push_limits(store, copy);
+        return TK_OK;
+}
+
+/* ---- alerts ---- */
+
+static bool alert_seen(const struct tk_memory_store *store, struct tk_id id) {
+        const struct tk_memory_op *op = NULL;
+        while ((op = before(&store->batch, tk_memory_id_hash(id), op)))
+                if (op->what == TK_OP_ALERT && tk_id_eq(op->alert->id, id))
+                        return true;
+        return tk_memory_alert_get(store, id) != NULL;
+}
+
+enum tk_err tk_memory_alert_add(struct tk_store *base, const struct tk_alert *alert) {
+        struct tk_memory_store *store = tk_memory_of(base);
+        if (alert_seen(store, alert->id))
+                return TK_OK;
+        struct tk_alert *copy = tk_memory_room(&store->batch, 1) ? malloc(sizeof *copy) : NULL;
+        if (!copy)
+                return tk_memory_no_memory();
+        *copy = *alert;
+        tk_memory_push(&store->batch, (struct tk_memory_op){.what = TK_OP_ALERT, .alert = copy},
+                       tk_memory_id_hash(alert->id));
+        return TK_OK;
+}
+
+enum tk_err tk_memory_alert_sent(struct tk_store *base, struct tk_id id, enum tk_channel channel,
+                                 const struct tk_delivery *delivery) {
+        struct tk_memory_store *store = tk_memory_of(base);
+        if (!alert_seen(store, id))
+                return TK_E_NOT_FOUND;
+        struct tk_memory_sent *sent = tk_memory_room(&store->batch, 1) ? malloc(sizeof *sent) : NULL;
+        if (!sent)
+                return tk_memory_no_memory();
+        *sent = (struct tk_memory_sent){.alert = id, .channel = channel, .delivery = *delivery};
+        tk_memory_push(&store->batch, (struct tk_memory_op){.what = TK_OP_ALERT_SENT, .sent = sent}, 0);
         return TK_OK;
 }
 

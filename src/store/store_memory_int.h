@@ -47,6 +47,13 @@ struct tk_memory_limits {
         struct tk_limit of[TK_KEY_LIMITS_MAX];
 };
 
+/* How far the delivery of an alert has come. */
+struct tk_memory_sent {
+        struct tk_id alert;
+        enum tk_channel channel;
+        struct tk_delivery delivery;
+};
+
 enum tk_memory_what {
         TK_OP_KEY_NEW,    /* key; found by id */
         TK_OP_KEY_DIGEST, /* the same key, found by digest; does nothing when applied */
@@ -59,6 +66,8 @@ enum tk_memory_what {
         TK_OP_LEASE_DROP,
         TK_OP_DOUBT_PUT, /* doubt, as it becomes; found by subject */
         TK_OP_DOUBT_DROP,
+        TK_OP_ALERT, /* found by id */
+        TK_OP_ALERT_SENT,
         TK_OP_CHANGE, /* nothing but an entry of the log */
         TK_OP_META,
         TK_OP_USER, /* as they become */
@@ -85,6 +94,8 @@ struct tk_memory_op {
                 struct tk_topup *topup;          /* owned */
                 struct tk_lease lease;
                 struct tk_doubt doubt;
+                struct tk_alert *alert;      /* owned */
+                struct tk_memory_sent *sent; /* owned */
                 struct tk_id changed;
                 struct tk_memory_meta *meta;    /* owned */
                 struct tk_user *user;           /* owned */
@@ -107,7 +118,7 @@ struct tk_memory_store {
         pthread_rwlock_t lock;
 
         /* under lock; owned rows are in the arrays, the maps borrow them */
-        struct tk_map keys_by_id, keys_by_digest, series_map, entries_by_id;
+        struct tk_map keys_by_id, keys_by_digest, series_map, entries_by_id, alerts_by_id;
         struct tk_key **keys; /* by created_ms, then id, ascending */
         size_t keys_nr, keys_size;
         struct tk_memory_series **series;
@@ -126,6 +137,8 @@ struct tk_memory_store {
         size_t users_nr, users_size;
         struct tk_workspace **workspaces;
         size_t workspaces_nr, workspaces_size;
+        struct tk_alert **alerts; /* by at_ms, then id, ascending */
+        size_t alerts_nr, alerts_size;
         struct tk_memory_meta **metas;
         size_t metas_nr, metas_size;
         struct tk_id *changes; /* the seq of one is its index plus 1 */
@@ -151,6 +164,7 @@ struct tk_key *tk_memory_key_get_digest(const struct tk_memory_store *store, con
 struct tk_memory_series *tk_memory_series_get(const struct tk_memory_store *store, struct tk_id subject,
                                               enum tk_meter meter);
 struct tk_entry *tk_memory_entry_get(const struct tk_memory_store *store, struct tk_id id);
+struct tk_alert *tk_memory_alert_get(const struct tk_memory_store *store, struct tk_id id);
 /* Where the limits of a subject are; limits_nr when they are not there. */
 size_t tk_memory_limits_at(const struct tk_memory_store *store, struct tk_id subject);
 /* NULL: there is none with this id. */
@@ -192,6 +206,8 @@ tk_store_topup_get_f tk_memory_batch_topup_get;
 tk_store_topup_add_f tk_memory_topup_add;
 tk_store_lease_f tk_memory_lease_put, tk_memory_lease_drop;
 tk_store_doubt_f tk_memory_doubt_put, tk_memory_doubt_drop;
+tk_store_alert_add_f tk_memory_alert_add;
+tk_store_alert_sent_f tk_memory_alert_sent;
 tk_store_change_add_f tk_memory_change_add;
 tk_store_meta_put_f tk_memory_meta_put;
 
@@ -239,6 +255,8 @@ tk_reader_topup_list_f tk_memory_reader_topup_list;
 tk_reader_entry_list_f tk_memory_reader_entry_list;
 tk_reader_lease_list_f tk_memory_reader_lease_list;
 tk_reader_doubt_list_f tk_memory_reader_doubt_list;
+tk_reader_alert_list_f tk_memory_reader_alert_list;
+tk_reader_alert_due_f tk_memory_reader_alert_due;
 tk_reader_changes_f tk_memory_reader_changes;
 tk_reader_change_last_f tk_memory_reader_change_last;
 tk_reader_meta_get_f tk_memory_reader_meta_get;

@@ -201,6 +201,46 @@ enum tk_err tk_memory_reader_doubt_list(struct tk_reader *reader, struct tk_id s
         return tk_memory_unlock(reader, TK_OK);
 }
 
+enum tk_err tk_memory_reader_alert_list(struct tk_reader *reader, struct tk_id org, unsigned limit,
+                                        tk_alert_each_f *each, void *ctx) {
+        const struct tk_memory_store *store = tk_memory_lock(reader);
+        for (size_t i = store->alerts_nr; i-- > 0 && limit > 0;) {
+                if (!tk_id_eq(store->alerts[i]->org, org))
+                        continue;
+                limit--;
+                if (!each(store->alerts[i], ctx))
+                        break;
+        }
+        return tk_memory_unlock(reader, TK_OK);
+}
+
+/* The first that waits after `last` (NULL: from the start), or NULL. */
+static const struct tk_alert *due_after(const struct tk_memory_store *store, enum tk_channel channel,
+                                        int64_t now_ms, const struct tk_alert *last) {
+        const struct tk_alert *first = NULL;
+        for (size_t i = 0; i < store->alerts_nr; i++) {
+                const struct tk_alert *alert = store->alerts[i];
+                const int64_t next_ms = alert->sent[channel].next_ms;
+                if (alert->sent[channel].status != TK_DELIVERY_WAITING || next_ms > now_ms ||
+                    (last && tk_memory_order(next_ms, alert->id, last->sent[channel].next_ms, last->id) <= 0))
+                        continue;
+                if (!first ||
+                    tk_memory_order(next_ms, alert->id, first->sent[channel].next_ms, first->id) < 0)
+                        first = alert;
+        }
+        return first;
+}
+
+enum tk_err tk_memory_reader_alert_due(struct tk_reader *reader, enum tk_channel channel, int64_t now_ms,
+                                       unsigned limit, tk_alert_each_f *each, void *ctx) {
+        const struct tk_memory_store *store = tk_memory_lock(reader);
+        const struct tk_alert *alert = NULL;
+        while (limit-- > 0 && (alert = due_after(store, channel, now_ms, alert)))
+                if (!each(alert, ctx))
+                        break;
+        return tk_memory_unlock(reader, TK_OK);
+}
+
 enum tk_err tk_memory_reader_changes(struct tk_reader *reader, int64_t after, tk_change_each_f *each,
                                      void *ctx) {
         const struct tk_memory_store *store = tk_memory_lock(reader);

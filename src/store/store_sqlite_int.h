@@ -56,6 +56,9 @@ enum tk_sqlite_stmt {
         TK_SQL_DOUBT_GET,
         TK_SQL_DOUBT_PUT,
         TK_SQL_DOUBT_DROP,
+        TK_SQL_ALERT_INSERT,
+        TK_SQL_ALERT_SENT_WEBHOOK,
+        TK_SQL_ALERT_SENT_EMAIL,
         TK_SQL_META_PUT,
         TK_SQL_WRITER_NR, /* readers prepare only what follows; the writer everything */
         TK_SQL_META_GET = TK_SQL_WRITER_NR,
@@ -87,6 +90,9 @@ enum tk_sqlite_stmt {
         TK_SQL_WORKSPACE_BY_SLUG,
         TK_SQL_WORKSPACE_LIST,
         TK_SQL_WORKSPACE_COUNT,
+        TK_SQL_ALERT_LIST,
+        TK_SQL_ALERT_DUE_WEBHOOK,
+        TK_SQL_ALERT_DUE_EMAIL,
         TK_SQL_CHANGES,
         TK_SQL_CHANGE_LAST,
         TK_SQL_NR
@@ -190,6 +196,7 @@ TK_CHECKED enum tk_err tk_sqlite_topup_read(struct tk_sqlite_use *use, struct tk
 TK_CHECKED enum tk_err tk_sqlite_entry_read(struct tk_sqlite_use *use, struct tk_entry *out);
 TK_CHECKED enum tk_err tk_sqlite_lease_read(struct tk_sqlite_use *use, struct tk_lease *out);
 TK_CHECKED enum tk_err tk_sqlite_doubt_read(struct tk_sqlite_use *use, struct tk_doubt *out);
+TK_CHECKED enum tk_err tk_sqlite_alert_read(struct tk_sqlite_use *use, struct tk_alert *out);
 /* NOT_FOUND; TOO_BIG: more than size. */
 TK_CHECKED enum tk_err tk_sqlite_meta_get(struct tk_sqlite_conn *conn, const char *name, void *out,
                                           size_t size, size_t *len);
@@ -209,6 +216,8 @@ tk_store_topup_get_f tk_sqlite_topup_get;
 tk_store_topup_add_f tk_sqlite_topup_add;
 tk_store_lease_f tk_sqlite_lease_put, tk_sqlite_lease_drop;
 tk_store_doubt_f tk_sqlite_doubt_put, tk_sqlite_doubt_drop;
+tk_store_alert_add_f tk_sqlite_alert_add;
+tk_store_alert_sent_f tk_sqlite_alert_sent;
 tk_store_change_add_f tk_sqlite_change_add;
 tk_store_meta_put_f tk_sqlite_meta_put;
 
@@ -270,6 +279,8 @@ tk_reader_topup_list_f tk_sqlite_reader_topup_list;
 tk_reader_entry_list_f tk_sqlite_reader_entry_list;
 tk_reader_lease_list_f tk_sqlite_reader_lease_list;
 tk_reader_doubt_list_f tk_sqlite_reader_doubt_list;
+tk_reader_alert_list_f tk_sqlite_reader_alert_list;
+tk_reader_alert_due_f tk_sqlite_reader_alert_due;
 tk_reader_changes_f tk_sqlite_reader_changes;
 tk_reader_change_last_f tk_sqlite_reader_change_last;
 tk_reader_meta_get_f tk_sqlite_reader_meta_get;

@@ -243,6 +243,36 @@ enum tk_err tk_sqlite_reader_doubt_list(struct tk_reader *reader, struct tk_id s
         return err == TK_E_NOT_FOUND ? TK_OK : err;
 }
 
+static enum tk_err walk_alerts(struct tk_sqlite_use *use, tk_alert_each_f *each, void *ctx) {
+        struct tk_alert alert;
+        enum tk_err err;
+        while ((err = tk_sqlite_next(use)) == TK_OK) {
+                err = tk_sqlite_alert_read(use, &alert);
+                if (err || !each(&alert, ctx))
+                        break;
+        }
+        tk_sqlite_end(use);
+        return err == TK_E_NOT_FOUND ? TK_OK : err;
+}
+
+enum tk_err tk_sqlite_reader_alert_list(struct tk_reader *reader, struct tk_id org, unsigned limit,
+                                        tk_alert_each_f *each, void *ctx) {
+        struct tk_sqlite_use use = tk_sqlite_begin(conn_of(reader), TK_SQL_ALERT_LIST);
+        tk_sqlite_id(&use, &org);
+        tk_sqlite_int(&use, limit);
+        return walk_alerts(&use, each, ctx);
+}
+
+enum tk_err tk_sqlite_reader_alert_due(struct tk_reader *reader, enum tk_channel channel, int64_t now_ms,
+                                       unsigned limit, tk_alert_each_f *each, void *ctx) {
+        struct tk_sqlite_use use =
+                tk_sqlite_begin(conn_of(reader), channel == TK_CHANNEL_WEBHOOK ? TK_SQL_ALERT_DUE_WEBHOOK
+                                                                               : TK_SQL_ALERT_DUE_EMAIL);
+        tk_sqlite_int(&use, now_ms);
+        tk_sqlite_int(&use, limit);
+        return walk_alerts(&use, each, ctx);
+}
+
 enum tk_err tk_sqlite_reader_changes(struct tk_reader *reader, int64_t after, tk_change_each_f *each,
                                      void *ctx) {
         struct tk_sqlite_use use = tk_sqlite_begin(conn_of(reader), TK_SQL_CHANGES);

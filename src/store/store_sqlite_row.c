@@ -159,6 +159,31 @@ enum tk_err tk_sqlite_doubt_read(struct tk_sqlite_use *use, struct tk_doubt *out
         return use->bad ? damaged("a doubt of", out->subject) : TK_OK;
 }
 
+static void read_delivery(struct tk_sqlite_use *use, struct tk_delivery *out) {
+        out->status = (enum tk_delivery_status)tk_sqlite_col_int(use, 0, TK_DELIVERY_NR - 1);
+        out->tries = (unsigned)tk_sqlite_col_int(use, 0, UINT32_MAX);
+        out->next_ms = tk_sqlite_col_int(use, 0, TIME_MAX);
+        out->ended_ms = tk_sqlite_col_int(use, 0, TIME_MAX);
+        tk_sqlite_col_text(use, out->error, sizeof out->error);
+}
+
+enum tk_err tk_sqlite_alert_read(struct tk_sqlite_use *use, struct tk_alert *out) {
+        memset(out, 0, sizeof *out);
+        tk_sqlite_col_blob(use, out->id.b, sizeof out->id.b);
+        tk_sqlite_col_blob(use, out->org.b, sizeof out->org.b);
+        tk_sqlite_col_blob(use, out->subject.b, sizeof out->subject.b);
+        out->subject_kind = (enum tk_subject_kind)tk_sqlite_col_int(use, 0, TK_SUBJECT_NR - 1);
+        out->kind = (enum tk_alert_kind)tk_sqlite_col_int(use, 0, TK_ALERT_NR - 1);
+        read_limit(use, &out->limit);
+        out->number = tk_sqlite_col_int(use, INT64_MIN, INT64_MAX);
+        out->posted = tk_sqlite_col_int(use, 0, INT64_MAX);
+        out->held = tk_sqlite_col_int(use, 0, INT64_MAX);
+        out->at_ms = tk_sqlite_col_int(use, 0, TIME_MAX);
+        for (int c = 0; c < TK_CHANNEL_NR; c++)
+                read_delivery(use, &out->sent[c]);
+        return use->bad ? damaged("alert", out->id) : TK_OK;
+}
+
 enum tk_err tk_sqlite_meta_get(struct tk_sqlite_conn *conn, const char *name, void *out, size_t size,
                                size_t *len) {
         struct tk_sqlite_use use = tk_sqlite_begin(conn, TK_SQL_META_GET);

@@ -49,6 +49,11 @@
 #define DOUBT_IS                                                                                             \
         "subject = ?1 AND meter = ?2 AND window_kind = ?3 AND window_days = ?4 AND window_anchor = ?5 AND "  \
         "number = ?6"
+#define ALERT_COLUMNS                                                                                        \
+        "id, org, subject, subject_kind, kind, meter, window_kind, window_days, window_anchor, flags, cap, " \
+        "limit_alert, number, posted, held, at_ms, webhook_status, webhook_tries, webhook_next_ms, "         \
+        "webhook_ended_ms, webhook_error, email_status, email_tries, email_next_ms, email_ended_ms, "        \
+        "email_error"
 /* Of the primary key, so that it costs nothing. */
 #define DOUBT_ORDER "ORDER BY subject, meter, window_kind, window_days, window_anchor, number"
 
@@ -125,6 +130,19 @@ static const struct {
                               "ON CONFLICT DO UPDATE SET amount = amount + excluded.amount, "
                               "since_ms = min(since_ms, excluded.since_ms)"},
         [TK_SQL_DOUBT_DROP] = {"removing a doubt", "DELETE FROM doubt WHERE " DOUBT_IS},
+        [TK_SQL_ALERT_INSERT] = {"writing an alert",
+                                 "INSERT INTO alert (" ALERT_COLUMNS ") "
+                                 "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, "
+                                 "?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26) "
+                                 "ON CONFLICT (id) DO NOTHING"},
+        [TK_SQL_ALERT_SENT_WEBHOOK] = {"noting a delivery",
+                                       "UPDATE alert SET webhook_status = ?2, webhook_tries = ?3, "
+                                       "webhook_next_ms = ?4, webhook_ended_ms = ?5, webhook_error = ?6 "
+                                       "WHERE id = ?1"},
+        [TK_SQL_ALERT_SENT_EMAIL] = {"noting a delivery",
+                                     "UPDATE alert SET email_status = ?2, email_tries = ?3, "
+                                     "email_next_ms = ?4, email_ended_ms = ?5, email_error = ?6 "
+                                     "WHERE id = ?1"},
         [TK_SQL_META_PUT] = {"writing a setting", "INSERT INTO meta (name, value) VALUES (?1, ?2) "
                                                   "ON CONFLICT DO UPDATE SET value = excluded.value"},
         [TK_SQL_META_GET] = {"reading a setting", "SELECT value FROM meta WHERE name = ?1"},
@@ -176,6 +194,14 @@ static const struct {
                                    "removed_ms = 0 ORDER BY created_ms DESC, id DESC LIMIT ?3 OFFSET ?2"},
         [TK_SQL_WORKSPACE_COUNT] = {"counting workspaces",
                                     "SELECT count(*) FROM workspace WHERE org = ?1 AND removed_ms = 0"},
+        [TK_SQL_ALERT_LIST] = {"listing alerts", "SELECT " ALERT_COLUMNS " FROM alert WHERE org = ?1 "
+                                                 "ORDER BY at_ms DESC, id DESC LIMIT ?2"},
+        [TK_SQL_ALERT_DUE_WEBHOOK] = {"listing alerts",
+                                      "SELECT " ALERT_COLUMNS " FROM alert WHERE webhook_status = 0 AND "
+                                      "webhook_next_ms <= ?1 ORDER BY webhook_next_ms, id LIMIT ?2"},
+        [TK_SQL_ALERT_DUE_EMAIL] = {"listing alerts",
+                                    "SELECT " ALERT_COLUMNS " FROM alert WHERE email_status = 0 AND "
+                                    "email_next_ms <= ?1 ORDER BY email_next_ms, id LIMIT ?2"},
         [TK_SQL_CHANGES] = {"reading changes", "SELECT seq, subject FROM change WHERE seq > ?1 ORDER BY seq"},
         [TK_SQL_CHANGE_LAST] = {"reading changes", "SELECT coalesce(max(seq), 0) FROM change"},
 };

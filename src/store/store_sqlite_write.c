@@ -274,6 +274,55 @@ enum tk_err tk_sqlite_doubt_drop(struct tk_store *store, const struct tk_doubt *
         return err ? err : tk_sqlite_insert_change(conn, doubt->subject);
 }
 
+static void bind_delivery(struct tk_sqlite_use *use, const struct tk_delivery *delivery) {
+        tk_sqlite_int(use, (int64_t)delivery->status);
+        tk_sqlite_int(use, delivery->tries);
+        tk_sqlite_int(use, delivery->next_ms);
+        tk_sqlite_int(use, delivery->ended_ms);
+        tk_sqlite_text(use, delivery->error);
+}
+
+enum tk_err tk_sqlite_alert_add(struct tk_store *store, const struct tk_alert *alert) {
+        char cap[TK_CAP_TEXT_MAX], threshold[TK_CAP_TEXT_MAX];
+        struct tk_sqlite_conn *conn;
+        enum tk_err err = tk_sqlite_conn_get(store, &conn);
+        if (err)
+                return err;
+        struct tk_sqlite_use use = tk_sqlite_begin(conn, TK_SQL_ALERT_INSERT);
+        tk_cap_text(alert->limit.meter, alert->limit.cap, cap);
+        tk_cap_text(alert->limit.meter, alert->limit.alert, threshold);
+        tk_sqlite_id(&use, &alert->id);
+        tk_sqlite_id(&use, &alert->org);
+        tk_sqlite_id(&use, &alert->subject);
+        tk_sqlite_int(&use, (int64_t)alert->subject_kind);
+        tk_sqlite_int(&use, (int64_t)alert->kind);
+        tk_sqlite_int(&use, (int64_t)alert->limit.meter);
+        bind_window(&use, alert->limit.window);
+        tk_sqlite_int(&use, alert->limit.flags);
+        tk_sqlite_text(&use, cap);
+        tk_sqlite_text(&use, threshold);
+        tk_sqlite_int(&use, alert->number);
+        tk_sqlite_int(&use, alert->posted);
+        tk_sqlite_int(&use, alert->held);
+        tk_sqlite_int(&use, alert->at_ms);
+        for (int c = 0; c < TK_CHANNEL_NR; c++)
+                bind_delivery(&use, &alert->sent[c]);
+        return tk_sqlite_run(&use);
+}
+
+enum tk_err tk_sqlite_alert_sent(struct tk_store *store, struct tk_id id, enum tk_channel channel,
+                                 const struct tk_delivery *delivery) {
+        struct tk_sqlite_conn *conn;
+        enum tk_err err = tk_sqlite_conn_get(store, &conn);
+        if (err)
+                return err;
+        struct tk_sqlite_use use = tk_sqlite_begin(
+                conn, channel == TK_CHANNEL_WEBHOOK ? TK_SQL_ALERT_SENT_WEBHOOK : TK_SQL_ALERT_SENT_EMAIL);
+        tk_sqlite_id(&use, &id);
+        bind_delivery(&use, delivery);
+        return tk_sqlite_run_on_row(&use);
+}
+
 enum tk_err tk_sqlite_change_add(struct tk_store *store, struct tk_id subject) {
         struct tk_sqlite_conn *conn;
         enum tk_err err = tk_sqlite_conn_get(store, &conn);

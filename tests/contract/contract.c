@@ -97,6 +97,7 @@ int main(int argc, char **argv) {
         failed += contract_ledger_run();
         failed += contract_limits_run();
         failed += contract_doubt_run();
+        failed += contract_alert_run();
         failed += contract_topup_run();
         failed += contract_people_run();
         failed += contract_threads_run();

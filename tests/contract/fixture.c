@@ -128,6 +128,37 @@ struct tk_topup topup_of(struct tk_id subject, unsigned n) {
         return topup;
 }
 
+struct tk_alert alert_of(struct tk_id org, unsigned n) {
+        return (struct tk_alert){.id = id_of(n),
+                                 .org = org,
+                                 .subject = id_of(n + 1),
+                                 .subject_kind = (enum tk_subject_kind)(n % TK_SUBJECT_NR),
+                                 .kind = (enum tk_alert_kind)(n % TK_ALERT_NR),
+                                 .limit = {.window = {.kind = TK_WINDOW_DAY},
+                                           .meter = (enum tk_meter)(n % TK_METER_NR),
+                                           .cap = 100 * n,
+                                           .alert = 80 * n},
+                                 .number = n,
+                                 .posted = 90 * n,
+                                 .held = n,
+                                 .at_ms = n};
+}
+
+static bool delivery_same(const struct tk_delivery *a, const struct tk_delivery *b) {
+        return a->status == b->status && a->tries == b->tries && a->next_ms == b->next_ms &&
+               a->ended_ms == b->ended_ms && strcmp(a->error, b->error) == 0;
+}
+
+bool alert_same(const struct tk_alert *a, const struct tk_alert *b) {
+        bool same = tk_id_eq(a->id, b->id) && tk_id_eq(a->org, b->org) && tk_id_eq(a->subject, b->subject) &&
+                    a->subject_kind == b->subject_kind && a->kind == b->kind &&
+                    limit_same(&a->limit, &b->limit) && a->number == b->number && a->posted == b->posted &&
+                    a->held == b->held && a->at_ms == b->at_ms;
+        for (int c = 0; same && c < TK_CHANNEL_NR; c++)
+                same = delivery_same(&a->sent[c], &b->sent[c]);
+        return same;
+}
+
 bool topup_same(const struct tk_topup *a, const struct tk_topup *b) {
         return strcmp(a->id, b->id) == 0 && tk_id_eq(a->subject, b->subject) && a->meter == b->meter &&
                a->amount == b->amount && a->at_ms == b->at_ms;

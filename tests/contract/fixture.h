@@ -37,6 +37,10 @@ struct tk_workspace workspace_of(struct tk_id org, unsigned n);
 
 bool user_same(const struct tk_user *a, const struct tk_user *b);
 bool workspace_same(const struct tk_workspace *a, const struct tk_workspace *b);
+/* Of a limit by the day on an organisation, at millisecond n; it waits in every channel. */
+struct tk_alert alert_of(struct tk_id org, unsigned n);
+
+bool alert_same(const struct tk_alert *a, const struct tk_alert *b);
 bool topup_same(const struct tk_topup *a, const struct tk_topup *b);
 bool limit_same(const struct tk_limit *a, const struct tk_limit *b);
 bool key_same(const struct tk_key *a, const struct tk_key *b);

@@ -151,6 +151,20 @@ static void one_op_on_people(struct pair *pair) {
         assert_true(workspace_same(&workspaces[0], &workspaces[1]));
 }
 
+static struct tk_alert random_alert(struct pair *pair) {
+        struct tk_alert alert = alert_of(pair->org, 1 + pick(pair, 12));
+        alert.at_ms = pick(pair, 20);
+        return alert;
+}
+
+static struct tk_delivery random_delivery(struct pair *pair) {
+        struct tk_delivery delivery = {.status = (enum tk_delivery_status)pick(pair, TK_DELIVERY_NR),
+                                       .tries = pick(pair, 5),
+                                       .next_ms = pick(pair, 8)};
+        delivery.error[0] = (char)('a' + pick(pair, 20));
+        return delivery;
+}
+
 static int64_t random_amount(struct pair *pair) {
         return pick(pair, 8) ? (int64_t)pick(pair, 1000) : INT64_MAX - (int64_t)pick(pair, 1000);
 }
@@ -163,7 +177,7 @@ static enum tk_err put_meta(struct tk_store *store, unsigned n) {
 
 /* The same operation with the same data on both; what they answer must be the same. */
 static void one_op(struct pair *pair) {
-        const unsigned what = pick(pair, 14), n = pick(pair, 100);
+        const unsigned what = pick(pair, 16), n = pick(pair, 100);
         const struct tk_key key = random_key(pair);
         const struct tk_lease lease = random_lease(pair);
         const struct tk_id subject = random_subject(pair);
@@ -172,6 +186,9 @@ static void one_op(struct pair *pair) {
         const unsigned limits_nr = random_limits(pair, limits);
         const struct tk_topup topup = random_topup(pair);
         const int64_t amount = random_amount(pair), hour = (int64_t)pick(pair, 200) - 60;
+        const struct tk_alert alert = random_alert(pair);
+        const struct tk_delivery delivery = random_delivery(pair);
+        const enum tk_channel channel = (enum tk_channel)pick(pair, TK_CHANNEL_NR);
         struct tk_entry entry = entry_of(pair->org, id_of(1 + n % 3), 1 + pick(pair, 400));
         struct tk_key seen[2] = {{.id = {{0}}}, {.id = {{0}}}};
         enum tk_err err[2] = {TK_OK, TK_OK};
@@ -204,6 +221,10 @@ static void one_op(struct pair *pair) {
                         err[i] = tk_store_doubt_drop(store, &doubt);
                 else if (what == 13)
                         err[i] = tk_store_topup(store, &topup);
+                else if (what == 14)
+                        err[i] = tk_store_alert_add(store, &alert);
+                else if (what == 15)
+                        err[i] = tk_store_alert_sent(store, alert.id, channel, &delivery);
                 else if (what == 8)
                         err[i] = tk_store_limits_put(store, subject, limits, limits_nr);
                 else
@@ -320,6 +341,18 @@ static bool add_topup(const struct tk_topup *topup, void *ctx) {
         return true;
 }
 
+static bool add_alert(const struct tk_alert *alert, void *ctx) {
+        struct text *text = ctx;
+        add(text, "alert");
+        add_id(text, alert->id);
+        add(text, " %lld", (long long)alert->at_ms);
+        for (int c = 0; c < TK_CHANNEL_NR; c++)
+                add(text, " %d %u %lld %s", (int)alert->sent[c].status, alert->sent[c].tries,
+                    (long long)alert->sent[c].next_ms, alert->sent[c].error);
+        add_limits(text, &alert->limit, 1);
+        return true;
+}
+
 static bool add_change(int64_t seq, struct tk_id key, void *ctx) {
         struct text *text = ctx;
         TK_UNUSED(seq); /* only its order is promised */
@@ -433,6 +466,9 @@ static void add_all(struct text *text, struct tk_reader *reader, struct tk_id or
         add(text, "leases %u %llu\n", leases.nr, (unsigned long long)leases.sum);
         assert_ok(tk_reader_doubt_list(reader, none, add_doubt, text));
         assert_ok(tk_reader_doubt_list(reader, id_of(2), add_doubt, text));
+        assert_ok(tk_reader_alert_list(reader, org, 7, add_alert, text));
+        for (int c = 0; c < TK_CHANNEL_NR; c++)
+                assert_ok(tk_reader_alert_due(reader, (enum tk_channel)c, 5, 6, add_alert, text));
         assert_ok(tk_reader_changes(reader, 0, add_change, text));
         assert_ok(tk_reader_change_last(reader, &last));
         add(text, "changed %d\n", last > 0);

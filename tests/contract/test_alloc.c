@@ -80,6 +80,8 @@ static enum tk_err write_batch(struct tk_store *store, unsigned base) {
                 const struct tk_topup topup = topup_of(id_of(50000 + base + i), base + i);
                 const struct tk_user user = user_of(tk_store_org(store), base + i);
                 const struct tk_workspace workspace = workspace_of(tk_store_org(store), base + i);
+                const struct tk_alert alert = alert_of(tk_store_org(store), base + i);
+                const struct tk_delivery given_up = {.status = TK_DELIVERY_FAILED, .tries = 9};
                 char name[] = {(char)('a' + i % 26), (char)('a' + i / 26), '\0'};
                 err = tk_store_key_insert(store, &key);
                 if (!err)
@@ -113,6 +115,10 @@ static enum tk_err write_batch(struct tk_store *store, unsigned base) {
                 if (!err && i % 8 == 0)
                         err = tk_store_user_remove(store, user.id, 9);
                 if (!err)
+                        err = tk_store_alert_add(store, &alert);
+                if (!err)
+                        err = tk_store_alert_sent(store, alert.id, TK_CHANNEL_EMAIL, &given_up);
+                if (!err)
                         err = tk_store_meta_put(store, name, TK_STR("value"));
         }
         if (!err)
@@ -122,7 +128,7 @@ static enum tk_err write_batch(struct tk_store *store, unsigned base) {
 }
 
 struct seen {
-        unsigned keys, entries, leases, doubts, topups;
+        unsigned keys, entries, leases, doubts, topups, alerts;
 };
 
 static bool count_key(const struct tk_key *key, void *ctx) {
@@ -149,6 +155,12 @@ static bool count_doubt(const struct tk_doubt *doubt, void *ctx) {
         return true;
 }
 
+static bool count_alert(const struct tk_alert *alert, void *ctx) {
+        assert_int_equal(alert->sent[TK_CHANNEL_EMAIL].tries, 9);
+        ((struct seen *)ctx)->alerts++;
+        return true;
+}
+
 static bool count_topup(const struct tk_topup *topup, void *ctx) {
         TK_UNUSED(topup);
         ((struct seen *)ctx)->topups++;
@@ -171,12 +183,16 @@ static void check(struct tk_store *store, unsigned batches) {
         assert_ok(tk_reader_entry_list(reader, tk_store_org(store), none, UINT32_MAX, count_entry, &seen));
         assert_ok(tk_reader_lease_list(reader, count_lease, &seen));
         assert_ok(tk_reader_doubt_list(reader, none, count_doubt, &seen));
+        assert_ok(tk_reader_alert_list(reader, tk_store_org(store), UINT32_MAX, count_alert, &seen));
+        assert_ok(tk_reader_alert_due(reader, TK_CHANNEL_WEBHOOK, INT64_MAX, UINT32_MAX, count_alert, &seen));
+        assert_ok(tk_reader_alert_due(reader, TK_CHANNEL_EMAIL, INT64_MAX, UINT32_MAX, count_alert, &seen));
         assert_ok(tk_reader_change_last(reader, &changes));
         assert_int_equal(seen.keys, batches * (SUBJECTS - SUBJECTS / 8)); /* but those of who was removed */
         assert_int_equal(seen.entries, batches * SUBJECTS);
         assert_int_equal(seen.leases, batches * SUBJECTS);
         assert_int_equal(seen.doubts, batches * SUBJECTS);
         assert_int_equal(changes, batches * (SUBJECTS * 6 + SUBJECTS / 8));
+        assert_int_equal(seen.alerts, batches * SUBJECTS * 2);
         for (unsigned batch = 0; batch < 2; batch++)
                 for (unsigned i = 1; i <= SUBJECTS; i++) {
                         assert_int_equal(usage_of(reader, id_of(batch * 1000 + i), TK_METER_USD),

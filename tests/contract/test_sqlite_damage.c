@@ -36,10 +36,12 @@ static void fill(const char *url) {
                 const struct tk_workspace workspace = workspace_of(tk_store_org(store), i);
                 assert_ok(tk_store_user_insert(store, &user));
                 assert_ok(tk_store_workspace_insert(store, &workspace));
+                const struct tk_alert alert = alert_of(tk_store_org(store), i);
                 assert_ok(tk_store_key_insert(store, &key));
                 assert_ok(tk_store_entry_add(store, &entry));
                 assert_ok(tk_store_lease_put(store, &lease));
                 assert_ok(tk_store_doubt_put(store, &doubt));
+                assert_ok(tk_store_alert_add(store, &alert));
                 for (int64_t hour = 0; hour < 60; hour += 7)
                         assert_ok(tk_store_usage_add(store, key.id, TK_METER_USD, hour, 9));
         }
@@ -72,6 +74,12 @@ static bool any_lease(const struct tk_lease *lease, void *ctx) {
 
 static bool any_doubt(const struct tk_doubt *doubt, void *ctx) {
         TK_UNUSED(doubt);
+        TK_UNUSED(ctx);
+        return true;
+}
+
+static bool any_alert(const struct tk_alert *alert, void *ctx) {
+        TK_UNUSED(alert);
         TK_UNUSED(ctx);
         return true;
 }
@@ -115,6 +123,8 @@ enum what {
         LIMITS,
         DOUBTS,
         TOPUPS,
+        ALERTS,
+        ALERTS_DUE,
         CHANGES,
         USER,
         EMAIL,
@@ -165,6 +175,10 @@ static enum tk_err read_one(struct tk_store *store, struct tk_reader *reader, en
                 return tk_reader_doubt_list(reader, none, any_doubt, NULL);
         case TOPUPS:
                 return tk_reader_topup_list(reader, org, any_topup, NULL);
+        case ALERTS:
+                return tk_reader_alert_list(reader, org, 100, any_alert, NULL);
+        case ALERTS_DUE:
+                return tk_reader_alert_due(reader, TK_CHANNEL_EMAIL, 0, 100, any_alert, NULL);
         case CHANGES:
                 return tk_reader_changes(reader, 0, any_change, NULL);
         case USER:
@@ -189,6 +203,7 @@ static enum tk_err read_one(struct tk_store *store, struct tk_reader *reader, en
 #define ONE(what)  (1u << (what))
 #define KEY_2      "UPDATE api_key SET "
 #define ENTRY_2    (ONE(ENTRIES) | ONE(ENTRY))
+#define ALERT      (ONE(ALERTS) | ONE(ALERTS_DUE))
 #define LIMIT      (ONE(KEY) | ONE(KEYS) | ONE(LIMITS))
 #define USER_2     "UPDATE org_user SET "
 #define USER_IS_2  " WHERE email = 'user-2@example.com'"
@@ -248,6 +263,19 @@ static const struct {
         {"UPDATE lease SET window_kind = 200", ONE(LEASES)},
         {"UPDATE lease SET number = 9223372036854775807", ONE(LEASES)},
         {"UPDATE lease SET subject = CAST(subject || x'00' AS BLOB)", ONE(LEASES)},
+        {"UPDATE alert SET kind = 3", ALERT},
+        {"UPDATE alert SET subject_kind = 4", ALERT},
+        {"UPDATE alert SET cap = '-1'", ALERT},
+        {"UPDATE alert SET limit_alert = ''", ALERT},
+        {"UPDATE alert SET flags = 4", ALERT},
+        {"UPDATE alert SET number = 9223372036854775807", ALERT},
+        {"UPDATE alert SET posted = -1", ALERT},
+        {"UPDATE alert SET at_ms = 9223372036854775807", ALERT},
+        {"UPDATE alert SET webhook_status = 4", ALERT},
+        {"UPDATE alert SET email_tries = -1", ALERT},
+        {"UPDATE alert SET email_error = CAST(x'0A' AS TEXT)", ALERT},
+        {"UPDATE alert SET email_error = hex(zeroblob(80))", ALERT},
+        {"UPDATE alert SET subject = zeroblob(16)", ALERT},
         {"UPDATE doubt SET amount = 0", ONE(DOUBTS)},
         {"UPDATE doubt SET since_ms = -1", ONE(DOUBTS)},
         {"UPDATE doubt SET since_ms = 9223372036854775807", ONE(DOUBTS)},

@@ -40,6 +40,8 @@ static enum tk_err fill_batch(struct tk_store *store, unsigned batch) {
                 const struct tk_topup topup = topup_of(key.workspace, batch * 1000 + i);
                 const struct tk_user user = user_of(tk_store_org(store), batch * 1000 + i);
                 const struct tk_workspace workspace = workspace_of(tk_store_org(store), batch * 1000 + i);
+                const struct tk_alert alert = alert_of(tk_store_org(store), batch * 1000 + i);
+                const struct tk_delivery failed = {.status = TK_DELIVERY_FAILED, .tries = 9};
                 err = tk_store_key_insert(store, &key);
                 if (!err)
                         err = tk_store_mark(store);
@@ -79,6 +81,10 @@ static enum tk_err fill_batch(struct tk_store *store, unsigned batch) {
                 if (!err && i == SUBJECTS)
                         err = tk_store_user_remove(store, user.id, 9);
                 if (!err)
+                        err = tk_store_alert_add(store, &alert);
+                if (!err)
+                        err = tk_store_alert_sent(store, alert.id, TK_CHANNEL_WEBHOOK, &failed);
+                if (!err)
                         err = tk_store_key_get(store, key.id, &seen);
         }
         return err;
@@ -96,7 +102,7 @@ static enum tk_err write_batch(struct tk_store *store, unsigned batch) {
 }
 
 struct seen {
-        unsigned keys, entries, leases, doubts, topups, users, workspaces;
+        unsigned keys, entries, leases, doubts, topups, users, workspaces, alerts;
         enum tk_err err;
 };
 
@@ -121,6 +127,12 @@ static bool count_lease(const struct tk_lease *lease, void *ctx) {
 static bool count_doubt(const struct tk_doubt *doubt, void *ctx) {
         TK_UNUSED(doubt);
         ((struct seen *)ctx)->doubts++;
+        return true;
+}
+
+static bool count_alert(const struct tk_alert *alert, void *ctx) {
+        assert_int_equal(alert->sent[TK_CHANNEL_WEBHOOK].tries, 9);
+        ((struct seen *)ctx)->alerts++;
         return true;
 }
 
@@ -193,6 +205,8 @@ static void check_batches(struct tk_store *store, unsigned mask) {
         assert_ok(tk_reader_key_list(reader, tk_store_org(store), 0, none, UINT32_MAX, count_key, &seen));
         assert_ok(tk_reader_lease_list(reader, count_lease, &seen));
         assert_ok(tk_reader_doubt_list(reader, none, count_doubt, &seen));
+        assert_ok(tk_reader_alert_list(reader, tk_store_org(store), UINT32_MAX, count_alert, &seen));
+        assert_int_equal(seen.alerts, batches * SUBJECTS);
         assert_int_equal(seen.keys, batches * SUBJECTS);
         assert_int_equal(seen.leases, batches * SUBJECTS);
         assert_int_equal(seen.doubts, batches * SUBJECTS);
@@ -466,6 +480,10 @@ static enum tk_err read_all(struct tk_store *store, struct tk_reader *reader, st
                 err = tk_reader_workspace_list(reader, tk_store_org(store), 0, 100, count_workspace, seen);
         if (!err)
                 err = tk_reader_workspace_count(reader, tk_store_org(store), &nr);
+        if (!err)
+                err = tk_reader_alert_list(reader, tk_store_org(store), UINT32_MAX, count_alert, seen);
+        if (!err)
+                err = tk_reader_alert_due(reader, TK_CHANNEL_EMAIL, INT64_MAX, UINT32_MAX, count_alert, seen);
         return err ? err : tk_reader_change_last(reader, &number);
 }
 
@@ -490,6 +508,7 @@ static bool run_read(const struct sort *sort, unsigned n) {
         assert_int_equal(seen.topups, 1);
         assert_int_equal(seen.users, SUBJECTS - 2); /* but the one who was passed over and the one removed */
         assert_int_equal(seen.workspaces, SUBJECTS + 1);
+        assert_int_equal(seen.alerts, 2 * SUBJECTS);
         tk_reader_close(&reader);
         tk_store_close(&store);
         place_remove(&place);

@@ -182,6 +182,42 @@ CREATE TABLE doubt (
         PRIMARY KEY (subject, meter, window_kind, window_days, window_anchor, number)
 ) STRICT, WITHOUT ROWID;
 
+-- What limits were reached: written once each, in the transaction of the post that reached them, and at the
+-- same time the list of what is still to be told. limit_alert is the threshold. A status is one of core/alert.h,
+-- 0 while it waits until next_ms.
+CREATE TABLE alert (
+        id BLOB NOT NULL PRIMARY KEY CHECK (length(id) = 16),
+        org BLOB NOT NULL CHECK (length(org) = 16),
+        subject BLOB NOT NULL CHECK (length(subject) = 16),
+        subject_kind INTEGER NOT NULL,
+        kind INTEGER NOT NULL,
+        meter INTEGER NOT NULL,
+        window_kind INTEGER NOT NULL,
+        window_days INTEGER NOT NULL,
+        window_anchor INTEGER NOT NULL,
+        flags INTEGER NOT NULL,
+        cap TEXT NOT NULL,
+        limit_alert TEXT NOT NULL,
+        number INTEGER NOT NULL,
+        posted INTEGER NOT NULL,
+        held INTEGER NOT NULL,
+        at_ms INTEGER NOT NULL,
+        webhook_status INTEGER NOT NULL,
+        webhook_tries INTEGER NOT NULL,
+        webhook_next_ms INTEGER NOT NULL,
+        webhook_ended_ms INTEGER NOT NULL,
+        webhook_error TEXT NOT NULL,
+        email_status INTEGER NOT NULL,
+        email_tries INTEGER NOT NULL,
+        email_next_ms INTEGER NOT NULL,
+        email_ended_ms INTEGER NOT NULL,
+        email_error TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX alert_by_org ON alert (org, at_ms, id);
+CREATE INDEX alert_by_webhook ON alert (webhook_next_ms, id) WHERE webhook_status = 0;
+CREATE INDEX alert_by_email ON alert (email_next_ms, id) WHERE email_status = 0;
+
 -- Which key, user, workspace or organisation changed, in the order of the commits; AUTOINCREMENT, so that no
 -- number is ever used twice.
 CREATE TABLE change (
