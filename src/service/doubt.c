@@ -10,6 +10,7 @@
 #include "service/doubt.h"
 
 #include "core/time.h"
+#include "store/people.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -212,8 +213,23 @@ struct lineage {
         bool key; /* the first is a key */
 };
 
-static enum tk_err lineage_get(struct tk_store *store, struct tk_reader *reader, struct tk_id subject,
-                               struct lineage *out) {
+/* Whose organisation it is: a workspace or a user knows its own, whatever organisation the store began with.
+ */
+static enum tk_err org_of(struct tk_reader *reader, struct tk_id subject, struct tk_id *org) {
+        struct tk_workspace workspace;
+        struct tk_user user;
+        enum tk_err err = tk_reader_workspace_by_id(reader, subject, &workspace);
+        if (err == TK_OK) {
+                *org = workspace.org;
+        } else if (err == TK_E_NOT_FOUND) {
+                err = tk_reader_user_by_id(reader, subject, &user);
+                if (err == TK_OK)
+                        *org = user.org;
+        }
+        return err;
+}
+
+static enum tk_err lineage_get(struct tk_reader *reader, struct tk_id subject, struct lineage *out) {
         struct tk_key key;
         *out = (struct lineage){.id = {subject}, .nr = 1};
         enum tk_err err = tk_reader_key_by_id(reader, subject, &key);
@@ -222,8 +238,9 @@ static enum tk_err lineage_get(struct tk_store *store, struct tk_reader *reader,
                 out->id[out->nr++] = key.user;
                 out->id[out->nr++] = key.workspace;
                 out->id[out->nr++] = key.org;
-        } else if (err == TK_E_NOT_FOUND && tk_id_eq(subject, tk_store_workspace(store))) {
-                out->id[out->nr++] = tk_store_org(store);
+        } else if (err == TK_E_NOT_FOUND) {
+                err = org_of(reader, subject, &out->id[1]);
+                out->nr += err == TK_OK;
         }
         return err == TK_E_NOT_FOUND ? TK_OK : err;
 }
@@ -263,14 +280,15 @@ static enum tk_err shrink_all(struct tk_store *store, struct tk_reader *reader, 
 }
 
 /*
- * A key's usage is part of every sum above it. Of a workspace or an organisation it is not known which key
- * spent it, so it is noted of them, and of those above, themselves.
+ * A key's usage is part of every sum above it. Of a user, workspace or organisation it is not known which key
+ * spent it, so it is noted of them, and of those above, themselves. A user may have keys in many workspaces,
+ * so what they spent is noted in none: there an operator has a word of its own to say.
  */
 static enum tk_err note_spent(struct tk_store *store, struct tk_reader *reader, const struct tk_doubt *doubt,
                               int64_t spent) {
         struct lineage up;
         const int64_t hour = hour_of(doubt);
-        enum tk_err err = lineage_get(store, reader, doubt->subject, &up);
+        enum tk_err err = lineage_get(reader, doubt->subject, &up);
         for (unsigned i = 0; i < up.nr && err == TK_OK; i++) {
                 if (tk_id_none(up.id[i]))
                         continue;

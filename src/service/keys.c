@@ -12,6 +12,7 @@
 #include "service/housekeeper.h"
 #include "service/keymint.h"
 #include "service/ledger_int.h"
+#include "store/people.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -60,8 +61,25 @@ static struct key_job *key_job_new(struct tk_worker *worker, tk_job_apply_f *app
         return k;
 }
 
+/* In the batch that makes the key, so that nobody is removed in between. */
+static enum tk_err above_check(struct tk_store *store, const struct tk_key *key) {
+        struct tk_workspace workspace;
+        struct tk_user user;
+        enum tk_err err = tk_store_workspace_get(store, key->workspace, &workspace);
+        if (err == TK_OK && (!tk_id_eq(workspace.org, key->org) || workspace.removed_ms != 0))
+                err = TK_E_NOT_FOUND;
+        if (err != TK_OK || tk_id_none(key->user))
+                return err;
+        err = tk_store_user_get(store, key->user, &user);
+        if (err == TK_OK && (!tk_id_eq(user.org, key->org) || user.removed_ms != 0))
+                err = TK_E_NOT_FOUND;
+        return err;
+}
+
 static enum tk_err create_apply(struct tk_job *job, struct tk_store *store) {
-        return tk_store_key_insert(store, &((struct key_job *)job)->key);
+        const struct tk_key *key = &((struct key_job *)job)->key;
+        enum tk_err err = above_check(store, key);
+        return err == TK_OK ? tk_store_key_insert(store, key) : err;
 }
 
 void tk_keys_create(struct tk_worker *worker, const struct tk_key *draft, int64_t now_ms,

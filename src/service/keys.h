@@ -18,8 +18,9 @@ typedef void tk_keys_done_f(void *ctx, enum tk_err err, const struct tk_key *key
 
 /*
  * Creates a key from a draft: kind, description, privacy, period, limits, expires_ms, scopes (all zero:
- * those of the kind), org and workspace (none: the first ones) are taken from it; the rest is filled in.
- * *secret is written before this returns, to be shown only if done says TK_OK, and wiped by the caller.
+ * those of the kind), org, workspace (none: the first ones) and user are taken from it; the rest is filled
+ * in. NOT_FOUND: no such workspace or user in that organisation. *secret is written before this returns, to
+ * be shown only if done says TK_OK, and wiped by the caller.
  */
 void tk_keys_create(struct tk_worker *worker, const struct tk_key *draft, int64_t now_ms,
                     struct tk_key_text *secret, tk_keys_done_f *done, void *ctx);

@@ -101,8 +101,11 @@ static struct truth_subject *subject_add(struct truth *truth, enum tk_subject_ki
         return subject;
 }
 
-struct truth_subject *truth_group_add(struct truth *truth, enum tk_subject_kind kind, struct tk_id id) {
+struct truth_subject *truth_group_add(struct truth *truth, enum tk_subject_kind kind, struct tk_id id,
+                                      struct truth_subject *org) {
         struct truth_subject *group = subject_add(truth, kind, id);
+        MUST((kind == TK_SUBJECT_ORG) == !org);
+        group->parents[TK_SUBJECT_ORG] = org;
         ROOM(truth->groups, truth->groups_nr, truth->groups_size);
         group->index = (unsigned)truth->groups_nr;
         truth->groups[truth->groups_nr++] = group;
@@ -122,6 +125,9 @@ struct truth_subject *truth_key_add(struct truth *truth, const struct tk_key *ro
         key->parents[TK_SUBJECT_USER] = truth_get(truth, row->user);
         MUST(key->parents[TK_SUBJECT_ORG] && key->parents[TK_SUBJECT_WORKSPACE]);
         MUST(IMPLIES(!tk_id_none(row->user), key->parents[TK_SUBJECT_USER]));
+        for (int s = TK_SUBJECT_WORKSPACE; s < TK_SUBJECT_KEY; s++)
+                MUST(!key->parents[s] ||
+                     key->parents[s]->parents[TK_SUBJECT_ORG] == key->parents[TK_SUBJECT_ORG]);
         MUST(row->limits_nr <= TRUTH_LIMITS_MAX);
         for (unsigned i = 0; i < row->limits_nr; i++)
                 version.limits[i].limit = row->limits[i];
@@ -681,10 +687,10 @@ static void forget_lent(struct truth *truth, struct truth_subject *subject, enum
 }
 
 /* What is spent is posted, and as much is in doubt no more wherever the same hour was. */
-void truth_resolve(struct truth *truth, struct truth_subject *subject,
-                   struct truth_subject *const above[TK_SUBJECT_KEY], const struct truth_doubt *doubt,
+void truth_resolve(struct truth *truth, struct truth_subject *subject, const struct truth_doubt *doubt,
                    int64_t hour, int64_t spent) {
-        struct truth_subject *const subjects[] = {subject, above[0], above[1], above[2]};
+        struct truth_subject *const subjects[TK_SUBJECT_NR] = {subject->parents[0], subject->parents[1],
+                                                               subject->parents[2], subject};
         for (size_t i = 0; i < subject->doubts_nr; i++)
                 if (subject->doubts[i].meter == doubt->meter && subject->doubts[i].number == doubt->number &&
                     tk_window_spec_eq(subject->doubts[i].window, doubt->window)) {

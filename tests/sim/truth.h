@@ -75,7 +75,7 @@ struct truth_need {
 struct truth_subject {
         enum tk_subject_kind kind;
         unsigned index; /* of all of its kind */
-        /* Of a key: organisation, workspace, and its user or NULL. */
+        /* Of a key: organisation, workspace, and its user or NULL; of a workspace or user: organisation. */
         struct truth_subject *parents[TK_SUBJECT_KEY];
         struct tk_id id;
         struct tk_key_text secret;
@@ -175,8 +175,9 @@ void truth_close(struct truth *truth);
 
 struct truth_subject *truth_key_add(struct truth *truth, const struct tk_key *key,
                                     const struct tk_key_text *secret);
-/* Without limits. */
-struct truth_subject *truth_group_add(struct truth *truth, enum tk_subject_kind kind, struct tk_id id);
+/* Without limits. org: NULL of an organisation. */
+struct truth_subject *truth_group_add(struct truth *truth, enum tk_subject_kind kind, struct tk_id id,
+                                      struct truth_subject *org);
 struct truth_subject *truth_get(struct truth *truth, struct tk_id id); /* NULL: not ours */
 const char *truth_kind(const struct truth_subject *subject);
 /* The process goes by this version from now on. */
@@ -260,8 +261,7 @@ void truth_restart(struct truth *truth, int64_t clock_s);
 void truth_doubt_raise(struct truth_subject *subject, const struct truth_doubt *doubt);
 /* An operator said that `spent` of a doubt was spent, in this hour, by the subject (and so by those above).
  */
-void truth_resolve(struct truth *truth, struct truth_subject *subject,
-                   struct truth_subject *const above[TK_SUBJECT_KEY], const struct truth_doubt *doubt,
+void truth_resolve(struct truth *truth, struct truth_subject *subject, const struct truth_doubt *doubt,
                    int64_t hour, int64_t spent);
 /* A process begins: of windows that ended more than a day ago nothing is in doubt any longer. */
 void truth_doubts_forget(struct truth *truth, int64_t now_s);

@@ -87,19 +87,29 @@ static void shuffle_dice(struct load *load) {
                 load->dice[filled++] = HOLD;
 }
 
-/* One or two organisations, some workspaces and users; a key draws one of each, or no user. */
+static struct truth_subject *any_org(struct load *load) {
+        struct truth *truth = &load->world.truth;
+        struct truth_subject *group = truth->groups[xorshift_next(&load->world.x) % truth->groups_nr];
+        return group->kind == TK_SUBJECT_ORG ? group : group->parents[TK_SUBJECT_ORG];
+}
+
+/*
+ * One or two organisations, with a workspace each; some more workspaces and users. A key draws a workspace,
+ * with which it has an organisation, and a user of that, or none.
+ */
 static void make_groups(struct load *load) {
         struct world *world = &load->world;
         struct truth *truth = &world->truth;
         int64_t more = world_between(world, 0, 3);
-        truth_group_add(truth, TK_SUBJECT_ORG, tk_store_org(world->store));
-        truth_group_add(truth, TK_SUBJECT_WORKSPACE, tk_store_workspace(world->store));
+        struct truth_subject *first =
+                truth_group_add(truth, TK_SUBJECT_ORG, tk_store_org(world->store), NULL);
+        truth_group_add(truth, TK_SUBJECT_WORKSPACE, tk_store_workspace(world->store), first);
         if (world_chance(world, 30))
-                truth_group_add(truth, TK_SUBJECT_ORG, tk_rand_id(world->now_ms));
+                (void)world_group(world, TK_SUBJECT_WORKSPACE, world_group(world, TK_SUBJECT_ORG, NULL));
         while (more-- > 0)
-                truth_group_add(truth, TK_SUBJECT_WORKSPACE, tk_rand_id(world->now_ms));
+                (void)world_group(world, TK_SUBJECT_WORKSPACE, any_org(load));
         for (more = world_between(world, 0, 3); more > 0; more--)
-                truth_group_add(truth, TK_SUBJECT_USER, tk_rand_id(world->now_ms));
+                (void)world_group(world, TK_SUBJECT_USER, any_org(load));
 }
 
 static void draw_run(struct load *load, uint64_t seed) {
@@ -409,13 +419,14 @@ static void do_edit(struct load *load, bool outside, bool revoke) {
                 world_edit(world, subject, &wanted);
 }
 
-/* NULL: there is none of this kind. */
-static const struct truth_subject *draw_group(struct load *load, enum tk_subject_kind kind) {
+/* Of this organisation (NULL: of any). NULL: there is none of this kind. */
+static const struct truth_subject *draw_group(struct load *load, enum tk_subject_kind kind,
+                                              const struct truth_subject *org) {
         const struct truth *truth = &load->world.truth;
         size_t some = xorshift_next(&load->world.x) % truth->groups_nr;
         for (size_t i = 0; i < truth->groups_nr; i++) {
                 const struct truth_subject *group = truth->groups[(some + i) % truth->groups_nr];
-                if (group->kind == kind)
+                if (group->kind == kind && (!org || group->parents[TK_SUBJECT_ORG] == org))
                         return group;
         }
         return NULL;
@@ -427,10 +438,12 @@ static void do_create(struct load *load) {
         if (load->world.truth.keys_nr >= 4 * (size_t)load->keys_nr)
                 return;
         draw_limits(load, &version, load->cap_bits);
-        draft.org = draw_group(load, TK_SUBJECT_ORG)->id;
-        draft.workspace = draw_group(load, TK_SUBJECT_WORKSPACE)->id;
+        const struct truth_subject *workspace = draw_group(load, TK_SUBJECT_WORKSPACE, NULL);
+        const struct truth_subject *org = workspace->parents[TK_SUBJECT_ORG];
         const struct truth_subject *user =
-                world_chance(&load->world, 70) ? draw_group(load, TK_SUBJECT_USER) : NULL;
+                world_chance(&load->world, 70) ? draw_group(load, TK_SUBJECT_USER, org) : NULL;
+        draft.org = org->id;
+        draft.workspace = workspace->id;
         if (user)
                 draft.user = user->id;
         draft.limits_nr = version.nr;

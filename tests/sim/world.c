@@ -3,14 +3,16 @@
 
 #include "auditor.h"
 #include "faulty_store.h"
+#include "rt/rand.h"
 #include "service/doubt.h"
 #include "service/limits.h"
 #include "service/ticket.h"
 #include "stand_in.h"
+#include "store/people.h"
 #include "trace.h"
 
+#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define SETTLE_ROUNDS_MAX 10000
 #define POST_MAX          (INT64_C(1) << 40) /* see workload.c */
@@ -264,6 +266,36 @@ void world_create(struct world *world, const struct tk_key *draft) {
         creation->world = world;
         tk_keys_create(world_worker(world), draft, world->now_ms, &creation->secret, on_created, creation);
 }
+
+/* ---- groups ---- */
+
+static enum tk_err insert_group(struct world *world, const struct truth_subject *group) {
+        struct tk_id org = group->parents[TK_SUBJECT_ORG]->id;
+        if (group->kind == TK_SUBJECT_WORKSPACE) {
+                struct tk_workspace row = {.id = group->id, .org = org, .name = "workspace"};
+                snprintf(row.slug, sizeof row.slug, "workspace-%u", group->index);
+                return tk_store_workspace_insert(world->store, &row);
+        }
+        struct tk_user row = {.id = group->id, .org = org};
+        snprintf(row.email, sizeof row.email, "user-%u@example.com", group->index);
+        return tk_store_user_insert(world->store, &row);
+}
+
+struct truth_subject *world_group(struct world *world, enum tk_subject_kind kind, struct truth_subject *org) {
+        struct truth_subject *group = truth_group_add(&world->truth, kind, tk_rand_id(world->now_ms), org);
+        faulty_off();
+        enum tk_err err = kind == TK_SUBJECT_ORG ? TK_OK : tk_store_begin(world->store);
+        if (!err && kind != TK_SUBJECT_ORG) {
+                err = insert_group(world, group);
+                MUST(err == TK_OK);
+                err = tk_store_commit(world->store);
+        }
+        MUST(err == TK_OK);
+        faulty_on();
+        return group;
+}
+
+/* ---- edits ---- */
 
 struct edit {
         struct world *world;
@@ -556,15 +588,8 @@ static int64_t resolved_hour(const struct tk_doubt *doubt) {
         return (at_s < in.start_s ? in.start_s : at_s) / 3600;
 }
 
-/* Only of the first workspace is it known whose it is. */
 static void resolve_truth(struct world *world, const struct tk_doubt *doubt, int64_t spent) {
         struct truth_subject *subject = truth_get(&world->truth, doubt->subject);
-        struct truth_subject *above[TK_SUBJECT_KEY] = {NULL};
-        if (subject->kind == TK_SUBJECT_KEY) {
-                memcpy(above, subject->parents, sizeof above);
-        } else if (tk_id_eq(subject->id, tk_store_workspace(world->store))) {
-                above[0] = truth_get(&world->truth, tk_store_org(world->store));
-        }
         const struct truth_doubt truth = {doubt->meter, doubt->window, doubt->number, doubt->amount};
         int64_t before = truth_doubt_get(subject, doubt->meter, doubt->window, doubt->number);
         if (before != doubt->amount)
@@ -573,7 +598,7 @@ static void resolve_truth(struct world *world, const struct tk_doubt *doubt, int
                            tk_meter_name(doubt->meter), (long long)doubt->number, (long long)before);
         trace("    subject %lld of kind %lld: %lld of %lld in doubt were spent", subject->index,
               subject->kind, spent, doubt->amount);
-        truth_resolve(&world->truth, subject, above, &truth, resolved_hour(doubt), spent);
+        truth_resolve(&world->truth, subject, &truth, resolved_hour(doubt), spent);
 }
 
 void world_resolve_one(struct world *world) {

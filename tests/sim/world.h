@@ -57,6 +57,8 @@ void world_extend(struct world *world, struct truth_ticket *ticket, const struct
                   const struct tk_amounts *most);
 void world_post(struct world *world, struct truth_ticket *ticket, const struct tk_amounts *actual);
 void world_void(struct world *world, struct truth_ticket *ticket);
+/* At once, and for ever; org as for truth_group_add(). */
+struct truth_subject *world_group(struct world *world, enum tk_subject_kind kind, struct truth_subject *org);
 void world_create(struct world *world, const struct tk_key *draft);
 void world_edit(struct world *world, struct truth_subject *subject, const struct truth_version *wanted);
 /* The same by another process on the same file. */

@@ -8,6 +8,7 @@
 #include "api/router.h"
 #include "core/time.h"
 #include "fake_seam.h"
+#include "store/people.h"
 #include "wire/json_scan.h"
 
 #include <stdio.h>
@@ -298,8 +299,14 @@ static void bad_requests(void **state) {
 /* ---- whose ---- */
 
 static void make_foreign(struct tk_key *draft) {
-        memset(draft->org.b, 9, sizeof draft->org.b);
-        memset(draft->workspace.b, 8, sizeof draft->workspace.b);
+        struct tk_workspace workspace = {.slug = "theirs", .name = "theirs"};
+        memset(workspace.org.b, 9, sizeof workspace.org.b);
+        memset(workspace.id.b, 8, sizeof workspace.id.b);
+        assert_ok(tk_store_begin(s->store));
+        assert_ok(tk_store_workspace_insert(s->store, &workspace));
+        assert_ok(tk_store_commit(s->store));
+        draft->org = workspace.org;
+        draft->workspace = workspace.id;
 }
 
 static void on_key(void *ctx, enum tk_err err, const struct tk_key *key) {

@@ -2,8 +2,10 @@
 #include "bed.h"
 
 #include "rt/rand.h"
+#include "store/people.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -104,6 +106,31 @@ static void on_key(void *ctx, enum tk_err err, const struct tk_key *key) {
         made->err = err;
         if (key)
                 made->key = *key;
+}
+
+/* While there is no service: the store has one writer. */
+struct tk_id bed_user(struct bed *bed, unsigned n) {
+        struct tk_user user = {.id = tk_rand_id(1000), .org = tk_store_org(bed->store)};
+        snprintf(user.email, sizeof user.email, "user-%u@example.com", n);
+        bed_stop(bed);
+        assert_ok(tk_store_begin(bed->store));
+        assert_ok(tk_store_user_insert(bed->store, &user));
+        assert_ok(tk_store_commit(bed->store));
+        bed_start(bed);
+        return user.id;
+}
+
+struct tk_id bed_workspace(struct bed *bed) {
+        struct tk_workspace workspace = {.id = tk_rand_id(1000),
+                                         .org = tk_store_org(bed->store),
+                                         .name = "another",
+                                         .slug = "another"};
+        bed_stop(bed);
+        assert_ok(tk_store_begin(bed->store));
+        assert_ok(tk_store_workspace_insert(bed->store, &workspace));
+        assert_ok(tk_store_commit(bed->store));
+        bed_start(bed);
+        return workspace.id;
 }
 
 struct tk_snapshot *bed_key_draft(struct bed *bed, struct tk_key *draft, struct tk_key_text *secret) {

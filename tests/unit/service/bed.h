@@ -39,6 +39,9 @@ struct tk_snapshot *bed_key(struct bed *bed, enum tk_meter meter, enum tk_window
                             struct tk_id *id);
 struct tk_snapshot *bed_key_secret(struct bed *bed, enum tk_meter meter, enum tk_window_kind window,
                                    uint64_t cap, struct tk_id *id, struct tk_key_text *secret);
+/* Rows of the first organisation; n tells users apart. The service is stopped for it: no snapshot is held. */
+struct tk_id bed_user(struct bed *bed, unsigned n);
+struct tk_id bed_workspace(struct bed *bed);
 /* A key of calls after this draft, which becomes the record. */
 struct tk_snapshot *bed_key_draft(struct bed *bed, struct tk_key *draft, struct tk_key_text *secret);
 /* Another worker on the same service, for another thread. */

@@ -12,6 +12,7 @@
 #include "service/keys.h"
 #include "service/ledger.h"
 #include "service/service.h"
+#include "store/people.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -385,6 +386,33 @@ static void of_a_workspace_it_is_noted_there_and_above(void **state) {
         assert_int_equal(used_by(bench, TK_GROUP_WORKSPACE, bench->workspace), 120);
 }
 
+/* Of another organisation than the first: what was spent is noted of theirs. */
+static void of_others_it_is_noted_where_they_belong(void **state) {
+        struct bench *bench = *state;
+        struct tk_workspace workspace = {.id = tk_rand_id(3), .org = tk_rand_id(4), .slug = "w", .name = "w"};
+        const struct tk_user user = {.id = tk_rand_id(5), .org = workspace.org, .email = "a@b"};
+        assert_ok(tk_store_begin(bench->store));
+        assert_ok(tk_store_workspace_insert(bench->store, &workspace));
+        assert_ok(tk_store_user_insert(bench->store, &user));
+        assert_ok(tk_store_commit(bench->store));
+        lend(bench, workspace.id, TK_WINDOW_DAY, NOW / 1000, 200);
+        lend(bench, user.id, TK_WINDOW_DAY, NOW / 1000, 100);
+        lend(bench, workspace.org, TK_WINDOW_DAY, NOW / 1000, 300);
+        assert_int_equal(start(bench, NOW), 3);
+        struct tk_doubt doubt = doubt_of(bench, workspace.id, TK_WINDOW_DAY);
+        assert_ok(resolve(bench, &doubt, 120));
+        assert_int_equal(used_by(bench, TK_GROUP_WORKSPACE, workspace.id), 120);
+        assert_int_equal(used_by(bench, TK_GROUP_ORG, workspace.org), 120);
+        assert_int_equal(amount_of(bench, workspace.org, TK_WINDOW_DAY), 180);
+        doubt = doubt_of(bench, user.id, TK_WINDOW_DAY);
+        assert_ok(resolve(bench, &doubt, 30));
+        assert_int_equal(used_by(bench, TK_GROUP_USER, user.id), 30);
+        assert_int_equal(used_by(bench, TK_GROUP_WORKSPACE, workspace.id), 120);
+        assert_int_equal(used_by(bench, TK_GROUP_ORG, workspace.org), 150);
+        assert_int_equal(amount_of(bench, workspace.org, TK_WINDOW_DAY), 150);
+        assert_int_equal(used_by(bench, TK_GROUP_ORG, bench->org), 0);
+}
+
 /* ---- beside a running service ---- */
 
 static bool take_mail(void *loop, struct tk_mail *mail) {
@@ -584,6 +612,7 @@ int main(void) {
                 BENCH_TEST(other_meters_and_windows_stay_in_doubt),
                 BENCH_TEST(what_is_found_late_is_dated_into_its_window),
                 BENCH_TEST(of_a_workspace_it_is_noted_there_and_above),
+                BENCH_TEST(of_others_it_is_noted_where_they_belong),
                 BENCH_TEST(a_running_service_learns_of_the_word),
                 BENCH_TEST(a_running_service_lends_anew_after_the_word),
                 BENCH_TEST(the_levels_above_learn_what_was_spent),

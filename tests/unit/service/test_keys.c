@@ -9,6 +9,7 @@
 #include "rt/hash.h"
 #include "rt/rand.h"
 #include "service/keymint.h"
+#include "store/people.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -220,10 +221,51 @@ static void usage_is_of_the_window_and_of_seven_days(void **state) {
         tk_snapshot_release(&snapshot);
 }
 
+static enum tk_err try_create(struct bed *bed, struct tk_id org, struct tk_id workspace, struct tk_id user) {
+        struct tk_key draft = {.kind = TK_KIND_INFERENCE,
+                               .period = TK_WINDOW_DAY,
+                               .org = org,
+                               .workspace = workspace,
+                               .user = user};
+        struct tk_key_text secret;
+        struct told told = {.done = false};
+        tk_keys_create(bed->worker, &draft, NOW, &secret, on_key, &told);
+        bed_until(bed, &told.done);
+        return told.err;
+}
+
+static void a_key_is_made_where_all_above_it_is_there(void **state) {
+        static const struct tk_id none;
+        struct bed *bed = *state;
+        const struct tk_id first = tk_store_workspace(bed->store), other = tk_rand_id(NOW);
+        const struct tk_id user = bed_user(bed, 1), gone = bed_user(bed, 2), workspace = bed_workspace(bed);
+        bed_stop(bed);
+        assert_ok(tk_store_begin(bed->store));
+        assert_ok(tk_store_user_remove(bed->store, gone, NOW));
+        assert_ok(tk_store_commit(bed->store));
+        bed_start(bed);
+        assert_ok(try_create(bed, none, none, none));
+        assert_ok(try_create(bed, none, first, user));
+        assert_ok(try_create(bed, none, workspace, user));
+        assert_int_equal(try_create(bed, none, none, gone), TK_E_NOT_FOUND);
+        assert_int_equal(try_create(bed, none, none, other), TK_E_NOT_FOUND);
+        assert_int_equal(try_create(bed, none, none, workspace), TK_E_NOT_FOUND);
+        assert_int_equal(try_create(bed, none, user, none), TK_E_NOT_FOUND);
+        assert_int_equal(try_create(bed, none, other, none), TK_E_NOT_FOUND);
+        assert_int_equal(try_create(bed, other, first, none), TK_E_NOT_FOUND); /* another's workspace */
+        bed_stop(bed);
+        assert_ok(tk_store_begin(bed->store));
+        assert_ok(tk_store_workspace_remove(bed->store, workspace, NOW));
+        assert_ok(tk_store_commit(bed->store));
+        bed_start(bed);
+        assert_int_equal(try_create(bed, none, workspace, user), TK_E_NOT_FOUND);
+}
+
 int main(void) {
 #define BED_TEST(f) cmocka_unit_test_setup_teardown(f, open_bed, close_bed)
         const struct CMUnitTest tests[] = {
                 BED_TEST(a_change_acts_before_it_is_told),
+                BED_TEST(a_key_is_made_where_all_above_it_is_there),
                 BED_TEST(a_refused_edit_changes_nothing),
                 BED_TEST(what_is_not_ours_is_not_found),
                 BED_TEST(wrong_texts_are_not_found),

@@ -6,7 +6,6 @@
 #include "bed.h"
 
 #include "core/time.h"
-#include "rt/rand.h"
 #include "service/limits.h"
 
 #include <stdlib.h>
@@ -100,10 +99,9 @@ static void all_levels_or_none(void **state) {
 
 /* ---- users ---- */
 
-/* One that no other test is about. */
 static struct tk_id user_new(struct bed *bed) {
-        TK_UNUSED(bed);
-        return tk_rand_id(AT(0, 0));
+        static unsigned users_nr;
+        return bed_user(bed, ++users_nr);
 }
 
 /* A key without limits of its own, in this workspace (none: the first). */
@@ -117,10 +115,10 @@ static void a_user_binds_all_keys_of_theirs_and_no_other(void **state) {
         static const struct tk_id nowhere;
         struct bed *bed = *state;
         struct tk_ticket *a, *b;
-        struct tk_id user = user_new(bed);
+        struct tk_id user = user_new(bed), other = user_new(bed), workspace = bed_workspace(bed);
         struct tk_snapshot *here = key_of_user(bed, user, nowhere);
-        struct tk_snapshot *there = key_of_user(bed, user, tk_rand_id(AT(0, 0)));
-        struct tk_snapshot *others = key_of_user(bed, user_new(bed), nowhere);
+        struct tk_snapshot *there = key_of_user(bed, user, workspace);
+        struct tk_snapshot *others = key_of_user(bed, other, nowhere);
         struct tk_snapshot *nobodys = key_of_user(bed, nowhere, nowhere);
         assert_int_equal(hold_at(bed, here, 5, AT(0, 0), &a), TK_HOLD_TAKEN);
         bed_post(&a, 5, AT(0, 0)); /* before there is a limit */
