@@ -297,6 +297,13 @@ static enum tk_err limits_now(struct tk_store *store, struct tk_id subject,
         return !err && !tk_key_limits_ok(limits, *limits_nr) ? damaged("a limit of", subject) : err;
 }
 
+enum tk_err tk_store_limits_get(struct tk_store *store, struct tk_id subject,
+                                struct tk_limit limits[TK_KEY_LIMITS_MAX], unsigned *limits_nr) {
+        const enum tk_err broken = in_batch(store);
+        *limits_nr = 0;
+        return broken ? broken : limits_now(store, subject, limits, limits_nr);
+}
+
 static bool has_balance(const struct tk_limit *limits, unsigned limits_nr) {
         for (unsigned i = 0; i < limits_nr; i++)
                 if (limits[i].flags & TK_LIMIT_BALANCE)

@@ -135,6 +135,9 @@ TK_CHECKED enum tk_err tk_store_entry_add(struct tk_store *store, const struct t
  */
 TK_CHECKED enum tk_err tk_store_limits_put(struct tk_store *store, struct tk_id subject,
                                            const struct tk_limit *limits, unsigned limits_nr);
+/* Of an organisation, workspace or user, as the open batch sees them. CONFLICT: the subject is a key. */
+TK_CHECKED enum tk_err tk_store_limits_get(struct tk_store *store, struct tk_id subject,
+                                           struct tk_limit limits[TK_KEY_LIMITS_MAX], unsigned *limits_nr);
 /*
  * Notes the top-up and raises the balance by it, in one step; the first makes the balance. A top-up with the
  * id of one that is there changes nothing: TK_OK when subject, meter and amount are the same, otherwise

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * store_front: what the files of the front (store.c, people.c) share.
+ * store_front: what the files of the front (store.c, people.c, audit.c) share.
  */
 #ifndef TK_STORE_STORE_FRONT_H
 #define TK_STORE_STORE_FRONT_H

@@ -24,6 +24,7 @@
 
 #include <stdatomic.h>
 
+#include "store/audit.h"
 #include "store/people.h"
 
 #define TK_META_NAME_MAX  64
@@ -97,6 +98,8 @@ typedef enum tk_err tk_store_workspace_write_f(struct tk_store *store, const str
 typedef enum tk_err tk_store_workspace_get_f(struct tk_store *store, struct tk_id id,
                                              struct tk_workspace *out);
 typedef enum tk_err tk_store_remove_f(struct tk_store *store, struct tk_id id, int64_t now_ms);
+typedef enum tk_err tk_store_audit_add_f(struct tk_store *store, const struct tk_audit *audit);
+typedef enum tk_err tk_store_audit_trim_f(struct tk_store *store, int64_t before_ms, unsigned limit);
 
 typedef enum tk_err tk_reader_open_f(struct tk_store *store, struct tk_reader **out);
 typedef void tk_reader_close_f(struct tk_reader *reader);
@@ -144,6 +147,13 @@ typedef enum tk_err tk_reader_workspace_list_f(struct tk_reader *reader, struct 
                                                unsigned limit, tk_workspace_each_f *each, void *ctx);
 typedef enum tk_err tk_reader_workspace_count_f(struct tk_reader *reader, struct tk_id org, uint64_t *nr);
 
+/* The texts of these filters are never NULL, from_ms <= to_ms, limit > 0, skip <= INT64_MAX. */
+typedef enum tk_err tk_reader_audit_list_f(struct tk_reader *reader, const struct tk_audit_filter *filter,
+                                           uint64_t skip, unsigned limit, tk_audit_each_f *each, void *ctx);
+typedef enum tk_err tk_reader_audit_count_f(struct tk_reader *reader, const struct tk_audit_filter *filter,
+                                            uint64_t *nr);
+typedef enum tk_err tk_reader_audit_oldest_f(struct tk_reader *reader, int64_t *at_ms);
+
 /* Every member is there in every engine. */
 struct tk_store_ops {
         const char *name;        /* what stands before the ':' of the url */
@@ -184,6 +194,8 @@ struct tk_store_ops {
         tk_store_workspace_write_f *workspace_update;
         tk_store_workspace_get_f *workspace_get;
         tk_store_remove_f *workspace_remove;
+        tk_store_audit_add_f *audit_add;
+        tk_store_audit_trim_f *audit_trim;
 
         /* the reader's thread */
         tk_reader_open_f *reader_open;
@@ -212,6 +224,9 @@ struct tk_store_ops {
         tk_reader_workspace_by_slug_f *workspace_by_slug;
         tk_reader_workspace_list_f *workspace_list;
         tk_reader_workspace_count_f *workspace_count;
+        tk_reader_audit_list_f *audit_list;
+        tk_reader_audit_count_f *audit_count;
+        tk_reader_audit_oldest_f *audit_oldest;
 };
 
 #define TK_STORE_AREA "store" /* of log lines */

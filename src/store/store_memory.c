@@ -197,6 +197,8 @@ static void close_store(struct tk_store *base) {
         free(store->workspaces);
         for (size_t i = 0; i < store->alerts_nr; i++)
                 free(store->alerts[i]);
+        for (size_t i = 0; i < store->audits_nr; i++)
+                free(store->audits[i]);
         free(store->keys);
         free(store->series);
         free(store->entries);
@@ -206,6 +208,7 @@ static void close_store(struct tk_store *base) {
         free(store->doubts);
         free(store->alerts);
         free(store->metas);
+        free(store->audits);
         free(store->changes);
         tk_map_free(&store->keys_by_id);
         tk_map_free(&store->keys_by_digest);
@@ -310,6 +313,8 @@ const struct tk_store_ops tk_store_memory_ops = {
         .alert_sent = tk_memory_alert_sent,
         .change_add = tk_memory_change_add,
         .meta_put = tk_memory_meta_put,
+        .audit_add = tk_memory_audit_add,
+        .audit_trim = tk_memory_audit_trim,
         .reader_open = tk_memory_reader_open,
         .reader_close = tk_memory_reader_close,
         .key_by_digest = tk_memory_reader_key_by_digest,
@@ -344,4 +349,7 @@ const struct tk_store_ops tk_store_memory_ops = {
         .workspace_by_slug = tk_memory_reader_workspace_by_slug,
         .workspace_list = tk_memory_reader_workspace_list,
         .workspace_count = tk_memory_reader_workspace_count,
+        .audit_list = tk_memory_reader_audit_list,
+        .audit_count = tk_memory_reader_audit_count,
+        .audit_oldest = tk_memory_reader_audit_oldest,
 };

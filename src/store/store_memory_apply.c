@@ -51,7 +51,7 @@ static void forget_coming(struct tk_memory_store *store) {
 
 static bool make_room(struct tk_memory_store *s) {
         size_t keys = 0, entries = 0, limits = 0, topups = 0, leases = 0, doubts = 0, metas = 0, changes = 0;
-        size_t users = 0, alerts = 0, workspaces = 0;
+        size_t users = 0, alerts = 0, workspaces = 0, audits = 0;
         for (size_t i = 0; i < s->batch.nr; i++) {
                 const struct tk_memory_op *op = &s->batch.ops[i];
                 keys += op->what == TK_OP_KEY_NEW;
@@ -64,6 +64,7 @@ static bool make_room(struct tk_memory_store *s) {
                 metas += op->what == TK_OP_META;
                 users += op->what == TK_OP_USER;
                 workspaces += op->what == TK_OP_WORKSPACE;
+                audits += op->what == TK_OP_AUDIT;
                 changes += op->logged;
                 if (op->what == TK_OP_USAGE && !usage_room(s, op))
                         return false;
@@ -80,6 +81,7 @@ static bool make_room(struct tk_memory_store *s) {
                tk_memory_grow(&s->workspaces, &s->workspaces_size, s->workspaces_nr, workspaces,
                               sizeof *s->workspaces) &&
                tk_memory_grow(&s->alerts, &s->alerts_size, s->alerts_nr, alerts, sizeof *s->alerts) &&
+               tk_memory_grow(&s->audits, &s->audits_size, s->audits_nr, audits, sizeof *s->audits) &&
                tk_memory_grow(&s->metas, &s->metas_size, s->metas_nr, metas, sizeof *s->metas) &&
                tk_memory_grow(&s->changes, &s->changes_size, s->changes_nr, changes, sizeof *s->changes);
 }
@@ -288,6 +290,12 @@ static void apply_one(struct tk_memory_store *store, const struct tk_memory_op *
                 break;
         case TK_OP_WORKSPACE:
                 tk_memory_apply_workspace(store, op->workspace);
+                break;
+        case TK_OP_AUDIT:
+                tk_memory_apply_audit(store, op->audit);
+                break;
+        case TK_OP_AUDIT_TRIM:
+                tk_memory_apply_audit_trim(store, op->trim.before_ms, op->trim.limit);
                 break;
         }
 }

@@ -30,6 +30,8 @@ static void op_free(struct tk_memory_op *op) {
                 free(op->user);
         else if (op->what == TK_OP_WORKSPACE)
                 free(op->workspace);
+        else if (op->what == TK_OP_AUDIT)
+                free(op->audit);
 }
 
 void tk_memory_batch_cut(struct tk_memory_batch *batch, size_t nr) {

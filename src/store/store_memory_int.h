@@ -7,6 +7,7 @@
  *   store_memory_people.c users and workspaces, in a batch and for readers
  *   store_memory_apply.c a batch becomes state: room first, which may fail, then changes, which may not
  *   store_memory_read.c  readers
+ *   store_memory_audit.c the audit log, in a batch and for readers
  *
  * The state changes only in commit, under the write lock. Only the writer's thread writes, so that thread
  * reads the state without the lock.
@@ -71,7 +72,9 @@ enum tk_memory_what {
         TK_OP_CHANGE, /* nothing but an entry of the log */
         TK_OP_META,
         TK_OP_USER, /* as they become */
-        TK_OP_WORKSPACE
+        TK_OP_WORKSPACE,
+        TK_OP_AUDIT,
+        TK_OP_AUDIT_TRIM
 };
 
 /* One operation of the open batch. */
@@ -100,6 +103,11 @@ struct tk_memory_op {
                 struct tk_memory_meta *meta;    /* owned */
                 struct tk_user *user;           /* owned */
                 struct tk_workspace *workspace; /* owned */
+                struct tk_audit *audit;         /* owned */
+                struct {
+                        int64_t before_ms;
+                        unsigned limit;
+                } trim;
         };
 };
 
@@ -141,6 +149,8 @@ struct tk_memory_store {
         size_t alerts_nr, alerts_size;
         struct tk_memory_meta **metas;
         size_t metas_nr, metas_size;
+        struct tk_audit **audits; /* by at_ms, then id, ascending; each with its texts */
+        size_t audits_nr, audits_size;
         struct tk_id *changes; /* the seq of one is its index plus 1 */
         size_t changes_nr, changes_size;
 
@@ -234,6 +244,17 @@ tk_reader_workspace_count_f tk_memory_reader_workspace_count;
 
 /* Applies the batch and empties it; NO_MEMORY: the state is as before, and so is the batch. */
 TK_CHECKED enum tk_err tk_memory_apply(struct tk_memory_store *store);
+
+/* ---- store_memory_audit.c ---- */
+
+tk_store_audit_add_f tk_memory_audit_add;
+tk_store_audit_trim_f tk_memory_audit_trim;
+/* Room was made. Takes the row. */
+void tk_memory_apply_audit(struct tk_memory_store *store, struct tk_audit *audit);
+void tk_memory_apply_audit_trim(struct tk_memory_store *store, int64_t before_ms, unsigned limit);
+tk_reader_audit_list_f tk_memory_reader_audit_list;
+tk_reader_audit_count_f tk_memory_reader_audit_count;
+tk_reader_audit_oldest_f tk_memory_reader_audit_oldest;
 
 /* ---- store_memory_read.c ---- */
 

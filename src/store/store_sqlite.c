@@ -225,6 +225,8 @@ const struct tk_store_ops tk_store_sqlite_ops = {
         .alert_sent = tk_sqlite_alert_sent,
         .change_add = tk_sqlite_change_add,
         .meta_put = tk_sqlite_meta_put,
+        .audit_add = tk_sqlite_audit_add,
+        .audit_trim = tk_sqlite_audit_trim,
         .reader_open = tk_sqlite_reader_open,
         .reader_close = tk_sqlite_reader_close,
         .key_by_digest = tk_sqlite_reader_key_by_digest,
@@ -259,4 +261,7 @@ const struct tk_store_ops tk_store_sqlite_ops = {
         .workspace_by_slug = tk_sqlite_reader_workspace_by_slug,
         .workspace_list = tk_sqlite_reader_workspace_list,
         .workspace_count = tk_sqlite_reader_workspace_count,
+        .audit_list = tk_sqlite_reader_audit_list,
+        .audit_count = tk_sqlite_reader_audit_count,
+        .audit_oldest = tk_sqlite_reader_audit_oldest,
 };

@@ -10,6 +10,7 @@
  *   store_sqlite_people.c users and workspaces, written and read
  *   store_sqlite_entry.c  the entries of a batch, gathered before they are written
  *   store_sqlite_usage.c  the same for its usage
+ *   store_sqlite_audit.c  the audit log, written and read
  *   store_sqlite_read.c   what readers read
  *
  * A connection belongs to one thread at a time, so SQLite's own mutexes are off.
@@ -20,6 +21,20 @@
 #include <sqlite3.h>
 
 #include "store/store_sqlite.h"
+
+/* Which index leads to the rows of a filter: that of the first of these which it names. */
+enum tk_sqlite_audit_by {
+        TK_AUDIT_BY_REQUEST,
+        TK_AUDIT_BY_RESOURCE,
+        TK_AUDIT_BY_ACTOR,
+        TK_AUDIT_BY_URI,
+        TK_AUDIT_BY_CLIENT,
+        TK_AUDIT_BY_ACTION,
+        TK_AUDIT_BY_TYPE,
+        TK_AUDIT_BY_WORKSPACE,
+        TK_AUDIT_BY_ORG,
+        TK_AUDIT_BY_NR
+};
 
 enum tk_sqlite_stmt {
         TK_SQL_BEGIN,
@@ -60,6 +75,9 @@ enum tk_sqlite_stmt {
         TK_SQL_ALERT_SENT_WEBHOOK,
         TK_SQL_ALERT_SENT_EMAIL,
         TK_SQL_META_PUT,
+        TK_SQL_AUDIT_INSERT,
+        TK_SQL_AUDIT_KEPT,
+        TK_SQL_AUDIT_TRIM,
         TK_SQL_WRITER_NR, /* readers prepare only what follows; the writer everything */
         TK_SQL_META_GET = TK_SQL_WRITER_NR,
         TK_SQL_KEY_BY_ID,
@@ -95,7 +113,11 @@ enum tk_sqlite_stmt {
         TK_SQL_ALERT_DUE_EMAIL,
         TK_SQL_CHANGES,
         TK_SQL_CHANGE_LAST,
-        TK_SQL_NR
+        TK_SQL_AUDIT_OLDEST,
+        TK_SQL_RARE,                     /* what follows is prepared when it is first used */
+        TK_SQL_AUDIT_LIST = TK_SQL_RARE, /* one for each tk_sqlite_audit_by */
+        TK_SQL_AUDIT_COUNT = TK_SQL_AUDIT_LIST + TK_AUDIT_BY_NR,
+        TK_SQL_NR = TK_SQL_AUDIT_COUNT + TK_AUDIT_BY_NR
 };
 
 enum tk_sqlite_span { TK_SPAN_TOTAL, TK_SPAN_DAY, TK_SPAN_HOUR }; /* stored: append only */
@@ -172,6 +194,7 @@ void tk_sqlite_int(struct tk_sqlite_use *use, int64_t value);
 void tk_sqlite_blob(struct tk_sqlite_use *use, const void *at, size_t size);
 void tk_sqlite_id(struct tk_sqlite_use *use, const struct tk_id *id);
 void tk_sqlite_text(struct tk_sqlite_use *use, const char *text);
+void tk_sqlite_str(struct tk_sqlite_use *use, struct tk_str text);
 /* TK_OK: there is a row. NOT_FOUND: no more. Otherwise a fault. */
 TK_CHECKED enum tk_err tk_sqlite_next(struct tk_sqlite_use *use);
 void tk_sqlite_end(struct tk_sqlite_use *use);
@@ -183,6 +206,8 @@ TK_CHECKED enum tk_err tk_sqlite_run_plain(struct tk_sqlite_conn *conn, enum tk_
 int64_t tk_sqlite_col_int(struct tk_sqlite_use *use, int64_t least, int64_t most);
 void tk_sqlite_col_blob(struct tk_sqlite_use *use, void *out, size_t size); /* exactly this size */
 void tk_sqlite_col_text(struct tk_sqlite_use *use, char *out, size_t size);
+/* In place: until the next row or the end. */
+struct tk_str tk_sqlite_col_str(struct tk_sqlite_use *use, size_t len_max);
 
 /* ---- store_sqlite_row.c ---- */
 
@@ -263,6 +288,14 @@ void tk_sqlite_usage_mark_undo(struct tk_sqlite_usage *usage);
 /* Writes what was gathered, and forgets it. */
 TK_CHECKED enum tk_err tk_sqlite_usage_flush(struct tk_sqlite_usage *usage, struct tk_sqlite_conn *conn);
 void tk_sqlite_usage_forget(struct tk_sqlite_usage *usage);
+
+/* ---- store_sqlite_audit.c ---- */
+
+tk_store_audit_add_f tk_sqlite_audit_add;
+tk_store_audit_trim_f tk_sqlite_audit_trim;
+tk_reader_audit_list_f tk_sqlite_reader_audit_list;
+tk_reader_audit_count_f tk_sqlite_reader_audit_count;
+tk_reader_audit_oldest_f tk_sqlite_reader_audit_oldest;
 
 /* ---- store_sqlite_read.c ---- */
 

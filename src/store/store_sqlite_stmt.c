@@ -2,8 +2,9 @@
  *
  * Every statement of the SQLite engine in one table, and the only code that binds, steps and reads columns.
  *
- * Statements are prepared once per connection. A column is read only together with what it must be, because
- * a file can be damaged or edited: SQLite would quietly turn a text into a number.
+ * Statements are prepared once per connection; the rare ones when they are first used. A column is read only
+ * together with what it must be, because a file can be damaged or edited: SQLite would quietly turn a text
+ * into a number.
  */
 #include "store/store_sqlite_int.h"
 
@@ -56,6 +57,27 @@
         "email_error"
 /* Of the primary key, so that it costs nothing. */
 #define DOUBT_ORDER "ORDER BY subject, meter, window_kind, window_days, window_anchor, number"
+#define AUDIT_COLUMNS                                                                                        \
+        "id, org, workspace, at_ms, kind, actor, actor_name, action, resource_type, resource, method, uri, " \
+        "request_id, client, status, before_json, after_json"
+#define AUDIT_NONE "x'00000000000000000000000000000000'"
+/* ?1 to ?15 are the members of a filter; those that say nothing let every row pass. likely(+...), so that
+ * SQLite does not expect so few rows that it would rather sort them than walk an index. */
+#define AUDIT_WHERE(index, first)                                                                            \
+        "FROM audit INDEXED BY " index " WHERE org = ?1 AND " first                                          \
+        "at_ms >= ?2 AND at_ms <= ?3 AND likely(+((?4 = " AUDIT_NONE " OR actor = ?4) AND "                  \
+        "(?5 = " AUDIT_NONE " OR workspace = ?5) AND (?6 = " AUDIT_NONE " OR resource = ?6) AND "            \
+        "((?7 = '' AND ?8 = '') OR (method <> '' AND method IN (?7, ?8))) AND (?9 = '' OR uri = ?9) AND "    \
+        "(?10 = '' OR request_id = ?10) AND (?11 = '' OR resource_type = ?11) AND "                          \
+        "(?12 = '' OR action = ?12) AND (?13 = '' OR client = ?13) AND "                                     \
+        "(?14 = 0 OR (?14 & (1 << kind)) <> 0) AND (?15 = 0 OR status = ?15)))"
+#define AUDIT_BY(by, index, first)                                                                           \
+        [TK_SQL_AUDIT_LIST + (by)] = {"listing audit records",                                               \
+                                      "SELECT " AUDIT_COLUMNS                                                \
+                                      " " AUDIT_WHERE(index, first) " ORDER BY at_ms DESC, id DESC "         \
+                                                                    "LIMIT ?16 OFFSET ?17"},                 \
+                             [TK_SQL_AUDIT_COUNT + (by)] = {"counting audit records",                        \
+                                                            "SELECT count(*) " AUDIT_WHERE(index, first)}
 
 static const struct {
         const char *what; /* for the log: "while ..." */
@@ -145,6 +167,16 @@ static const struct {
                                      "WHERE id = ?1"},
         [TK_SQL_META_PUT] = {"writing a setting", "INSERT INTO meta (name, value) VALUES (?1, ?2) "
                                                   "ON CONFLICT DO UPDATE SET value = excluded.value"},
+        [TK_SQL_AUDIT_INSERT] = {"writing an audit record",
+                                 "INSERT INTO audit (" AUDIT_COLUMNS ") "
+                                 "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, "
+                                 "?16, ?17)"},
+        [TK_SQL_AUDIT_KEPT] = {"removing audit records",
+                               "INSERT INTO audit_kept (one, from_ms) VALUES (1, ?1) "
+                               "ON CONFLICT DO UPDATE SET from_ms = max(from_ms, excluded.from_ms)"},
+        [TK_SQL_AUDIT_TRIM] = {"removing audit records",
+                               "DELETE FROM audit WHERE id IN (SELECT id FROM audit INDEXED BY audit_by_time "
+                               "WHERE at_ms < ?1 ORDER BY at_ms, id LIMIT ?2)"},
         [TK_SQL_META_GET] = {"reading a setting", "SELECT value FROM meta WHERE name = ?1"},
         [TK_SQL_KEY_BY_ID] = {"reading a key", "SELECT " KEY_COLUMNS " FROM api_key WHERE id = ?1"},
         [TK_SQL_KEY_BY_DIGEST] = {"reading a key", "SELECT " KEY_COLUMNS " FROM api_key WHERE digest = ?1"},
@@ -204,6 +236,17 @@ static const struct {
                                     "email_next_ms <= ?1 ORDER BY email_next_ms, id LIMIT ?2"},
         [TK_SQL_CHANGES] = {"reading changes", "SELECT seq, subject FROM change WHERE seq > ?1 ORDER BY seq"},
         [TK_SQL_CHANGE_LAST] = {"reading changes", "SELECT coalesce(max(seq), 0) FROM change"},
+        [TK_SQL_AUDIT_OLDEST] = {"reading audit records", "SELECT at_ms FROM audit INDEXED BY audit_by_time "
+                                                          "WHERE at_ms >= 0 ORDER BY at_ms, id LIMIT 1"},
+        AUDIT_BY(TK_AUDIT_BY_REQUEST, "audit_by_request", "request_id = ?10 AND "),
+        AUDIT_BY(TK_AUDIT_BY_RESOURCE, "audit_by_resource", "resource = ?6 AND "),
+        AUDIT_BY(TK_AUDIT_BY_ACTOR, "audit_by_actor", "actor = ?4 AND "),
+        AUDIT_BY(TK_AUDIT_BY_URI, "audit_by_uri", "uri = ?9 AND "),
+        AUDIT_BY(TK_AUDIT_BY_CLIENT, "audit_by_client", "client = ?13 AND "),
+        AUDIT_BY(TK_AUDIT_BY_ACTION, "audit_by_action", "action = ?12 AND "),
+        AUDIT_BY(TK_AUDIT_BY_TYPE, "audit_by_type", "resource_type = ?11 AND "),
+        AUDIT_BY(TK_AUDIT_BY_WORKSPACE, "audit_by_workspace", "workspace = ?5 AND "),
+        AUDIT_BY(TK_AUDIT_BY_ORG, "audit_by_org", ""),
 };
 
 /* ---- faults ---- */
@@ -275,11 +318,15 @@ enum tk_err tk_sqlite_fault(struct tk_sqlite_conn *conn, int code, const char *w
 
 /* ---- statements ---- */
 
+static int prepare(struct tk_sqlite_conn *conn, enum tk_sqlite_stmt which) {
+        return sqlite3_prepare_v3(conn->db, statements[which].sql, -1, SQLITE_PREPARE_PERSISTENT,
+                                  &conn->stmt[which], NULL);
+}
+
 enum tk_err tk_sqlite_prepare(struct tk_sqlite_conn *conn) {
         const int first = conn->broken ? 0 : TK_SQL_WRITER_NR;
-        for (int i = first; i < TK_SQL_NR; i++) {
-                int code = sqlite3_prepare_v3(conn->db, statements[i].sql, -1, SQLITE_PREPARE_PERSISTENT,
-                                              &conn->stmt[i], NULL);
+        for (int i = first; i < TK_SQL_RARE; i++) {
+                int code = prepare(conn, (enum tk_sqlite_stmt)i);
                 if (code != SQLITE_OK)
                         return tk_sqlite_fault(conn, code, statements[i].what);
         }
@@ -293,37 +340,52 @@ void tk_sqlite_finalize(struct tk_sqlite_conn *conn) {
         }
 }
 
-struct tk_sqlite_use tk_sqlite_begin(struct tk_sqlite_conn *conn, enum tk_sqlite_stmt which) {
-        sqlite3_stmt *stmt = conn->stmt[which];
-        MUST(stmt != NULL);
-        MUST(!sqlite3_stmt_busy(stmt)); /* a callback called the function that called it */
-        return (struct tk_sqlite_use){.conn = conn, .stmt = stmt, .which = which, .code = SQLITE_OK};
+static bool is_rare(enum tk_sqlite_stmt which) {
+        return which >= TK_SQL_RARE;
 }
 
-static void bound(struct tk_sqlite_use *use, int code) {
-        if (use->code == SQLITE_OK)
-                use->code = code;
+struct tk_sqlite_use tk_sqlite_begin(struct tk_sqlite_conn *conn, enum tk_sqlite_stmt which) {
+        MUST(conn->stmt[which] || is_rare(which));
+        const int code = conn->stmt[which] ? SQLITE_OK : prepare(conn, which);
+        sqlite3_stmt *stmt = conn->stmt[which];
+        MUST(!stmt || !sqlite3_stmt_busy(stmt)); /* a callback called the function that called it */
+        return (struct tk_sqlite_use){.conn = conn, .stmt = stmt, .which = which, .code = code};
+}
+
+/* After a failure nothing more is bound; it comes out of run or next. */
+static bool may_bind(struct tk_sqlite_use *use) {
+        use->bound++;
+        return use->code == SQLITE_OK;
 }
 
 void tk_sqlite_int(struct tk_sqlite_use *use, int64_t value) {
-        bound(use, sqlite3_bind_int64(use->stmt, ++use->bound, value));
+        if (may_bind(use))
+                use->code = sqlite3_bind_int64(use->stmt, use->bound, value);
 }
 
 void tk_sqlite_blob(struct tk_sqlite_use *use, const void *at, size_t size) {
         /* A NULL pointer would bind NULL, not the empty value. */
-        bound(use, sqlite3_bind_blob64(use->stmt, ++use->bound, size ? at : "", size, SQLITE_STATIC));
+        if (may_bind(use))
+                use->code = sqlite3_bind_blob64(use->stmt, use->bound, size ? at : "", size, SQLITE_STATIC);
 }
 
 void tk_sqlite_id(struct tk_sqlite_use *use, const struct tk_id *id) {
         tk_sqlite_blob(use, id->b, sizeof id->b);
 }
 
+void tk_sqlite_str(struct tk_sqlite_use *use, struct tk_str text) {
+        if (may_bind(use))
+                use->code = sqlite3_bind_text64(use->stmt, use->bound, text.len ? text.at : "", text.len,
+                                                SQLITE_STATIC, SQLITE_UTF8);
+}
+
 void tk_sqlite_text(struct tk_sqlite_use *use, const char *text) {
-        bound(use,
-              sqlite3_bind_text64(use->stmt, ++use->bound, text, strlen(text), SQLITE_STATIC, SQLITE_UTF8));
+        tk_sqlite_str(use, tk_str_of(text));
 }
 
 void tk_sqlite_end(struct tk_sqlite_use *use) {
+        if (!use->stmt)
+                return;
         sqlite3_reset(use->stmt); /* repeats the code of the step, which was judged there */
         sqlite3_clear_bindings(use->stmt);
 }
@@ -382,16 +444,19 @@ void tk_sqlite_col_blob(struct tk_sqlite_use *use, void *out, size_t size) {
         use->bad = true;
 }
 
-void tk_sqlite_col_text(struct tk_sqlite_use *use, char *out, size_t size) {
+struct tk_str tk_sqlite_col_str(struct tk_sqlite_use *use, size_t len_max) {
         const int at = use->read++;
         const bool is_text = sqlite3_column_type(use->stmt, at) == SQLITE_TEXT;
         const char *from = is_text ? (const char *)sqlite3_column_text(use->stmt, at) : NULL;
         const size_t len = from ? (size_t)sqlite3_column_bytes(use->stmt, at) : 0;
-        if (from && len < size && !memchr(from, '\0', len)) {
-                memcpy(out, from, len);
-                out[len] = '\0';
-                return;
-        }
-        out[0] = '\0';
+        if (from && len <= len_max && !memchr(from, '\0', len))
+                return (struct tk_str){from, len};
         use->bad = true;
+        return (struct tk_str){"", 0};
+}
+
+void tk_sqlite_col_text(struct tk_sqlite_use *use, char *out, size_t size) {
+        const struct tk_str text = tk_sqlite_col_str(use, size - 1);
+        memcpy(out, text.at, text.len);
+        out[text.len] = '\0';
 }

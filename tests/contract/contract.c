@@ -100,6 +100,7 @@ int main(int argc, char **argv) {
         failed += contract_alert_run();
         failed += contract_topup_run();
         failed += contract_people_run();
+        failed += contract_audit_run();
         failed += contract_threads_run();
         return failed ? 1 : 0;
 }

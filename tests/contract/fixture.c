@@ -159,6 +159,46 @@ bool alert_same(const struct tk_alert *a, const struct tk_alert *b) {
         return same;
 }
 
+struct tk_audit audit_of(struct tk_id org, unsigned n) {
+        static const char *const actions[] = {"api_key.create", "api_key.update", "limit.set"};
+        static const char *const types[] = {"api_key", "api_key", "workspace"};
+        static const char *const methods[] = {"POST", "PUT", "PATCH"};
+        struct tk_audit audit = {.id = id_of(n),
+                                 .org = org,
+                                 .workspace = n % 4 ? id_of(7000 + n % 4) : (struct tk_id){{0}},
+                                 .at_ms = n,
+                                 .kind = (enum tk_actor_kind)(n % TK_ACTOR_NR),
+                                 .resource = id_of(7100 + n % 5)};
+        if (audit.kind == TK_ACTOR_KEY || audit.kind == TK_ACTOR_USER)
+                audit.actor = id_of(7200 + n % 8);
+        if (audit.kind == TK_ACTOR_OPERATOR)
+                snprintf(audit.actor_name, sizeof audit.actor_name, "operator-%u", n);
+        snprintf(audit.action, sizeof audit.action, "%s", actions[n % 3]);
+        snprintf(audit.resource_type, sizeof audit.resource_type, "%s", types[n % 3]);
+        if (audit.kind == TK_ACTOR_KEY || audit.kind == TK_ACTOR_USER) {
+                snprintf(audit.method, sizeof audit.method, "%s", methods[n % 3]);
+                snprintf(audit.uri, sizeof audit.uri, "/path/%u", n % 6);
+                snprintf(audit.request_id, sizeof audit.request_id, "request-%u", n);
+                snprintf(audit.client, sizeof audit.client, "192.0.2.%u", n % 7);
+                audit.status = 200 + (int)(n % 2);
+        }
+        if (n % 3)
+                audit.before = TK_STR("{\"name\":\"old\"}");
+        if (n % 5)
+                audit.after = TK_STR("{\"name\":\"new\"}");
+        return audit;
+}
+
+bool audit_same(const struct tk_audit *a, const struct tk_audit *b) {
+        return tk_id_eq(a->id, b->id) && tk_id_eq(a->org, b->org) && tk_id_eq(a->workspace, b->workspace) &&
+               a->at_ms == b->at_ms && a->kind == b->kind && tk_id_eq(a->actor, b->actor) &&
+               strcmp(a->actor_name, b->actor_name) == 0 && strcmp(a->action, b->action) == 0 &&
+               strcmp(a->resource_type, b->resource_type) == 0 && tk_id_eq(a->resource, b->resource) &&
+               strcmp(a->method, b->method) == 0 && strcmp(a->uri, b->uri) == 0 &&
+               strcmp(a->request_id, b->request_id) == 0 && strcmp(a->client, b->client) == 0 &&
+               a->status == b->status && tk_str_eq(a->before, b->before) && tk_str_eq(a->after, b->after);
+}
+
 bool topup_same(const struct tk_topup *a, const struct tk_topup *b) {
         return strcmp(a->id, b->id) == 0 && tk_id_eq(a->subject, b->subject) && a->meter == b->meter &&
                a->amount == b->amount && a->at_ms == b->at_ms;

@@ -6,6 +6,7 @@
 #ifndef TK_TESTS_CONTRACT_FIXTURE_H
 #define TK_TESTS_CONTRACT_FIXTURE_H
 
+#include "store/audit.h"
 #include "store/people.h"
 
 /* A folder of its own below $TMPDIR or /tmp. */
@@ -41,6 +42,11 @@ bool workspace_same(const struct tk_workspace *a, const struct tk_workspace *b);
 struct tk_alert alert_of(struct tk_id org, unsigned n);
 
 bool alert_same(const struct tk_alert *a, const struct tk_alert *b);
+
+/* At millisecond n; every member depends on n. */
+struct tk_audit audit_of(struct tk_id org, unsigned n);
+
+bool audit_same(const struct tk_audit *a, const struct tk_audit *b);
 bool topup_same(const struct tk_topup *a, const struct tk_topup *b);
 bool limit_same(const struct tk_limit *a, const struct tk_limit *b);
 bool key_same(const struct tk_key *a, const struct tk_key *b);

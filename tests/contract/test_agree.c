@@ -165,6 +165,12 @@ static struct tk_delivery random_delivery(struct pair *pair) {
         return delivery;
 }
 
+static struct tk_audit random_audit(struct pair *pair) {
+        struct tk_audit audit = audit_of(pick(pair, 5) ? pair->org : id_of(9000), 1 + pick(pair, 300));
+        audit.at_ms = pick(pair, 40);
+        return audit;
+}
+
 static int64_t random_amount(struct pair *pair) {
         return pick(pair, 8) ? (int64_t)pick(pair, 1000) : INT64_MAX - (int64_t)pick(pair, 1000);
 }
@@ -177,7 +183,7 @@ static enum tk_err put_meta(struct tk_store *store, unsigned n) {
 
 /* The same operation with the same data on both; what they answer must be the same. */
 static void one_op(struct pair *pair) {
-        const unsigned what = pick(pair, 16), n = pick(pair, 100);
+        const unsigned what = pick(pair, 18), n = pick(pair, 100);
         const struct tk_key key = random_key(pair);
         const struct tk_lease lease = random_lease(pair);
         const struct tk_id subject = random_subject(pair);
@@ -185,6 +191,7 @@ static void one_op(struct pair *pair) {
         struct tk_limit limits[4];
         const unsigned limits_nr = random_limits(pair, limits);
         const struct tk_topup topup = random_topup(pair);
+        const struct tk_audit audit = random_audit(pair);
         const int64_t amount = random_amount(pair), hour = (int64_t)pick(pair, 200) - 60;
         const struct tk_alert alert = random_alert(pair);
         const struct tk_delivery delivery = random_delivery(pair);
@@ -225,6 +232,10 @@ static void one_op(struct pair *pair) {
                         err[i] = tk_store_alert_add(store, &alert);
                 else if (what == 15)
                         err[i] = tk_store_alert_sent(store, alert.id, channel, &delivery);
+                else if (what == 16)
+                        err[i] = tk_store_audit_add(store, &audit);
+                else if (what == 17)
+                        err[i] = tk_store_audit_trim(store, n / 4, n % 3);
                 else if (what == 8)
                         err[i] = tk_store_limits_put(store, subject, limits, limits_nr);
                 else
@@ -351,6 +362,38 @@ static bool add_alert(const struct tk_alert *alert, void *ctx) {
                     (long long)alert->sent[c].next_ms, alert->sent[c].error);
         add_limits(text, &alert->limit, 1);
         return true;
+}
+
+static bool add_audit(const struct tk_audit *audit, void *ctx) {
+        struct text *text = ctx;
+        add(text, "audit");
+        add_id(text, audit->id);
+        add(text, " %lld %s %.*s %.*s\n", (long long)audit->at_ms, audit->action, TK_STR_ARG(audit->before),
+            TK_STR_ARG(audit->after));
+        return true;
+}
+
+static void add_audits(struct text *text, struct tk_reader *reader, struct tk_id org) {
+        const struct tk_audit_filter filters[] = {
+                {.org = org, .from_ms = 0, .to_ms = 100},
+                {.org = id_of(9000), .from_ms = 0, .to_ms = 100},
+                {.org = org, .from_ms = 5, .to_ms = 30, .actor = id_of(7204)},
+                {.org = org, .from_ms = 5, .to_ms = 30, .workspace = id_of(7002)},
+                {.org = org, .to_ms = 100, .resource = id_of(7103), .kinds = 5},
+                {.org = org, .to_ms = 100, .methods = {"PUT", "PATCH"}, .uri = "/path/3"},
+                {.org = org, .to_ms = 100, .methods = {"POST"}},
+                {.org = org, .to_ms = 100, .action = "limit.set", .status = 200},
+                {.org = org, .to_ms = 100, .resource_type = "api_key", .client = "192.0.2.3"},
+                {.org = org, .to_ms = 100, .request_id = "request-17"},
+        };
+        for (size_t i = 0; i < sizeof filters / sizeof *filters; i++) {
+                uint64_t nr;
+                int64_t oldest;
+                assert_ok(tk_reader_audit_list(reader, &filters[i], i % 3, 20, add_audit, text));
+                assert_ok(tk_reader_audit_count(reader, &filters[i], &nr));
+                add(text, "%llu of %d", (unsigned long long)nr, (int)tk_reader_audit_oldest(reader, &oldest));
+                add(text, " %lld\n", (long long)oldest);
+        }
 }
 
 static bool add_change(int64_t seq, struct tk_id key, void *ctx) {
@@ -481,6 +524,7 @@ static void add_all(struct text *text, struct tk_reader *reader, struct tk_id or
         add_usage(text, reader);
         add_groups(text, reader, org);
         add_people(text, reader, org);
+        add_audits(text, reader, org);
 }
 
 static void compare(struct pair *pair) {

@@ -82,6 +82,7 @@ static enum tk_err write_batch(struct tk_store *store, unsigned base) {
                 const struct tk_workspace workspace = workspace_of(tk_store_org(store), base + i);
                 const struct tk_alert alert = alert_of(tk_store_org(store), base + i);
                 const struct tk_delivery given_up = {.status = TK_DELIVERY_FAILED, .tries = 9};
+                const struct tk_audit audit = audit_of(tk_store_org(store), base + i);
                 char name[] = {(char)('a' + i % 26), (char)('a' + i / 26), '\0'};
                 err = tk_store_key_insert(store, &key);
                 if (!err)
@@ -118,6 +119,10 @@ static enum tk_err write_batch(struct tk_store *store, unsigned base) {
                         err = tk_store_alert_add(store, &alert);
                 if (!err)
                         err = tk_store_alert_sent(store, alert.id, TK_CHANNEL_EMAIL, &given_up);
+                if (!err)
+                        err = tk_store_audit_add(store, &audit);
+                if (!err)
+                        err = tk_store_audit_trim(store, 0, 5); /* none is as old as that */
                 if (!err)
                         err = tk_store_meta_put(store, name, TK_STR("value"));
         }
@@ -179,6 +184,10 @@ static void check(struct tk_store *store, unsigned batches) {
         assert_int_equal(users, batches * (SUBJECTS - SUBJECTS / 8));
         assert_ok(tk_reader_workspace_count(reader, tk_store_org(store), &workspaces));
         assert_int_equal(workspaces, batches * SUBJECTS + 1); /* and the first */
+        uint64_t audits;
+        const struct tk_audit_filter filter = {.org = tk_store_org(store), .to_ms = INT64_MAX};
+        assert_ok(tk_reader_audit_count(reader, &filter, &audits));
+        assert_int_equal(audits, batches * SUBJECTS);
         assert_ok(tk_reader_key_list(reader, tk_store_org(store), 0, none, UINT32_MAX, count_key, &seen));
         assert_ok(tk_reader_entry_list(reader, tk_store_org(store), none, UINT32_MAX, count_entry, &seen));
         assert_ok(tk_reader_lease_list(reader, count_lease, &seen));

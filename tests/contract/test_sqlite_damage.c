@@ -49,6 +49,10 @@ static void fill(const char *url) {
         assert_ok(tk_store_limits_put(store, limited.org, limited.limits, limited.limits_nr));
         const struct tk_topup topup = topup_of(limited.org, 1);
         assert_ok(tk_store_topup(store, &topup));
+        for (unsigned i = 1; i <= 3; i++) {
+                const struct tk_audit audit = audit_of(limited.org, i);
+                assert_ok(tk_store_audit_add(store, &audit));
+        }
         assert_ok(tk_store_meta_put(store, "name", TK_STR("value")));
         assert_ok(tk_store_commit(store));
         tk_store_close(&store);
@@ -102,6 +106,12 @@ static bool any_workspace(const struct tk_workspace *workspace, void *ctx) {
         return true;
 }
 
+static bool any_audit(const struct tk_audit *audit, void *ctx) {
+        TK_UNUSED(audit);
+        TK_UNUSED(ctx);
+        return true;
+}
+
 static bool any_change(int64_t seq, struct tk_id key, void *ctx) {
         TK_UNUSED(seq);
         TK_UNUSED(key);
@@ -125,6 +135,8 @@ enum what {
         TOPUPS,
         ALERTS,
         ALERTS_DUE,
+        AUDITS,
+        OLDEST,
         CHANGES,
         USER,
         EMAIL,
@@ -149,6 +161,7 @@ static enum tk_err read_one(struct tk_store *store, struct tk_reader *reader, en
         struct tk_workspace workspace;
         struct tk_key key;
         int64_t sum;
+        const struct tk_audit_filter filter = {.org = org, .to_ms = INT64_MAX};
         switch (what) {
         case KEY:
                 return tk_reader_key_by_id(reader, id_of(2), &key);
@@ -179,6 +192,10 @@ static enum tk_err read_one(struct tk_store *store, struct tk_reader *reader, en
                 return tk_reader_alert_list(reader, org, 100, any_alert, NULL);
         case ALERTS_DUE:
                 return tk_reader_alert_due(reader, TK_CHANNEL_EMAIL, 0, 100, any_alert, NULL);
+        case AUDITS:
+                return tk_reader_audit_list(reader, &filter, 0, 100, any_audit, NULL);
+        case OLDEST:
+                return tk_reader_audit_oldest(reader, &sum);
         case CHANGES:
                 return tk_reader_changes(reader, 0, any_change, NULL);
         case USER:
@@ -290,6 +307,36 @@ static const struct {
         {"DROP TRIGGER topup_is_final; UPDATE topup SET id = 'a b'", ONE(TOPUPS)},
         {"DROP TRIGGER topup_is_final; UPDATE topup SET id = hex(zeroblob(33))", ONE(TOPUPS)},
         {"DROP TRIGGER topup_is_final; UPDATE topup SET at_ms = 9223372036854775807", ONE(TOPUPS)},
+        {"DROP TRIGGER audit_is_final; UPDATE audit SET kind = 4 WHERE at_ms = 2", ONE(AUDITS)},
+        {"DROP TRIGGER audit_is_final; UPDATE audit SET kind = -1 WHERE at_ms = 2", ONE(AUDITS)},
+        {"DROP TRIGGER audit_is_final; UPDATE audit SET actor = zeroblob(16), kind = 0 WHERE at_ms = 2",
+         ONE(AUDITS)},
+        {"DROP TRIGGER audit_is_final; UPDATE audit SET workspace = x'' WHERE at_ms = 2", ONE(AUDITS)},
+        {"DROP TRIGGER audit_is_final; UPDATE audit SET resource = zeroblob(16) WHERE at_ms = 2",
+         ONE(AUDITS)},
+        {"DROP TRIGGER audit_is_final; UPDATE audit SET action = 'create' WHERE at_ms = 2", ONE(AUDITS)},
+        {"DROP TRIGGER audit_is_final; UPDATE audit SET action = 'A.b' WHERE at_ms = 2", ONE(AUDITS)},
+        {"DROP TRIGGER audit_is_final; UPDATE audit SET action = hex(zeroblob(24)) WHERE at_ms = 2",
+         ONE(AUDITS)},
+        {"DROP TRIGGER audit_is_final; UPDATE audit SET resource_type = '' WHERE at_ms = 2", ONE(AUDITS)},
+        {"DROP TRIGGER audit_is_final; UPDATE audit SET method = 'PROPFIND' WHERE at_ms = 2", ONE(AUDITS)},
+        {"DROP TRIGGER audit_is_final; UPDATE audit SET uri = CAST(x'FF' AS TEXT) WHERE at_ms = 2",
+         ONE(AUDITS)},
+        {"DROP TRIGGER audit_is_final; UPDATE audit SET client = 'a' || char(10) WHERE at_ms = 2",
+         ONE(AUDITS)},
+        {"DROP TRIGGER audit_is_final; UPDATE audit SET request_id = hex(zeroblob(33)) WHERE at_ms = 2",
+         ONE(AUDITS)},
+        {"DROP TRIGGER audit_is_final; UPDATE audit SET status = 600 WHERE at_ms = 2", ONE(AUDITS)},
+        {"DROP TRIGGER audit_is_final; UPDATE audit SET status = 99 WHERE at_ms = 2", ONE(AUDITS)},
+        {"DROP TRIGGER audit_is_final; UPDATE audit SET before_json = '[' WHERE at_ms = 2", ONE(AUDITS)},
+        {"DROP TRIGGER audit_is_final; UPDATE audit SET after_json = '{' || hex(zeroblob(16384)) || '}' "
+         "WHERE at_ms = 2",
+         ONE(AUDITS)},
+        {"DROP TRIGGER audit_is_final; UPDATE audit SET after_json = CAST(x'7BFF7D' AS TEXT) WHERE at_ms = 2",
+         ONE(AUDITS)},
+        {"DROP TRIGGER audit_is_final; UPDATE audit SET id = zeroblob(16) WHERE at_ms = 2", ONE(AUDITS)},
+        {"DROP TRIGGER audit_is_final; UPDATE audit SET at_ms = 9223372036854775807",
+         ONE(AUDITS) | ONE(OLDEST)},
         {"UPDATE usage SET usd = -1 WHERE span > 0", ONE(USAGE) | ONE(GROUP)},
         {"UPDATE usage SET usd = -1 WHERE span = 0", ONE(TOTAL) | ONE(GROUP_TOTAL)},
         {USER_2 "role = 3" USER_IS_2, USER_ALL},
@@ -422,6 +469,9 @@ static unsigned use_all(const char *url) {
                 faults += tk_store_doubt_put(store, &doubt) != TK_OK;
                 const struct tk_topup topup = topup_of(tk_store_org(store), 2);
                 faults += tk_store_topup(store, &topup) != TK_OK;
+                const struct tk_audit audit = audit_of(tk_store_org(store), 77);
+                faults += tk_store_audit_add(store, &audit) != TK_OK;
+                faults += tk_store_audit_trim(store, 2, 1) != TK_OK;
                 faults += tk_store_commit(store) != TK_OK;
         }
         tk_store_close(&store);
@@ -452,6 +502,43 @@ static void test_flipped_bits_crash_nothing(void **state) {
         }
         print_message("%u of 600 damaged files were noticed\n", faulty);
         assert_true(faulty > 30);
+        place_remove(&place);
+}
+
+/* ---- what may not be changed ---- */
+
+/* The code of a statement that somebody runs by hand. */
+static int by_hand(const char *path, const char *sql) {
+        sqlite3 *db = NULL;
+        assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
+        const int code = sqlite3_exec(db, sql, NULL, NULL, NULL);
+        assert_int_equal(sqlite3_close(db), SQLITE_OK);
+        return code;
+}
+
+static void test_audit_records_are_final(void **state) {
+        struct place place;
+        TK_UNUSED(state);
+        place_make(&place);
+        fill(place.url);
+        assert_int_equal(by_hand(place.path, "UPDATE audit SET status = 0 WHERE at_ms = 1"),
+                         SQLITE_CONSTRAINT);
+        assert_int_equal(by_hand(place.path, "DELETE FROM audit WHERE at_ms = 1"), SQLITE_CONSTRAINT);
+        assert_int_equal(by_hand(place.path, "DELETE FROM audit"), SQLITE_CONSTRAINT);
+        struct tk_store *store = store_must_open(place.url);
+        struct tk_reader *reader = reader_must_open(store);
+        const struct tk_audit_filter filter = {.org = tk_store_org(store), .to_ms = INT64_MAX};
+        uint64_t nr;
+        assert_ok(tk_reader_audit_count(reader, &filter, &nr));
+        assert_int_equal(nr, 3);
+        assert_ok(tk_store_begin(store));
+        assert_ok(tk_store_audit_trim(store, 2, 5));
+        assert_ok(tk_store_commit(store));
+        assert_ok(tk_reader_audit_count(reader, &filter, &nr));
+        assert_int_equal(nr, 2);
+        tk_reader_close(&reader);
+        tk_store_close(&store);
+        assert_int_equal(by_hand(place.path, "DELETE FROM audit WHERE at_ms = 2"), SQLITE_CONSTRAINT);
         place_remove(&place);
 }
 
@@ -492,6 +579,7 @@ int main(void) {
                 TEST(test_damaged_row_is_corrupt_and_the_rest_is_fine),
                 TEST(test_store_without_its_tables_or_first_rows_is_refused),
                 TEST(test_flipped_bits_crash_nothing),
+                TEST(test_audit_records_are_final),
                 TEST(test_no_read_walks_a_table),
         };
         return cmocka_run_group_tests_name("sqlite_damage", tests, NULL, NULL);

@@ -17,7 +17,7 @@
 #include "lib/unit.h"
 
 #define SUBJECTS 12
-#define RUNS_MAX 20000
+#define RUNS_MAX 60000
 
 static unsigned faults; /* seen by the running test */
 
@@ -42,6 +42,7 @@ static enum tk_err fill_batch(struct tk_store *store, unsigned batch) {
                 const struct tk_workspace workspace = workspace_of(tk_store_org(store), batch * 1000 + i);
                 const struct tk_alert alert = alert_of(tk_store_org(store), batch * 1000 + i);
                 const struct tk_delivery failed = {.status = TK_DELIVERY_FAILED, .tries = 9};
+                const struct tk_audit audit = audit_of(key.id, batch * 1000 + i);
                 err = tk_store_key_insert(store, &key);
                 if (!err)
                         err = tk_store_mark(store);
@@ -85,6 +86,10 @@ static enum tk_err fill_batch(struct tk_store *store, unsigned batch) {
                 if (!err)
                         err = tk_store_alert_sent(store, alert.id, TK_CHANNEL_WEBHOOK, &failed);
                 if (!err)
+                        err = tk_store_audit_add(store, &audit);
+                if (!err)
+                        err = tk_store_audit_trim(store, 0, 1);
+                if (!err)
                         err = tk_store_key_get(store, key.id, &seen);
         }
         return err;
@@ -102,7 +107,8 @@ static enum tk_err write_batch(struct tk_store *store, unsigned batch) {
 }
 
 struct seen {
-        unsigned keys, entries, leases, doubts, topups, users, workspaces, alerts;
+        unsigned keys, entries, leases, doubts, topups, users, workspaces, alerts, audits;
+        uint64_t audits_nr;
         enum tk_err err;
 };
 
@@ -154,6 +160,12 @@ static bool count_workspace(const struct tk_workspace *workspace, void *ctx) {
         return true;
 }
 
+static bool count_audit(const struct tk_audit *audit, void *ctx) {
+        TK_UNUSED(audit);
+        ((struct seen *)ctx)->audits++;
+        return true;
+}
+
 /* Whether a batch is there; it must be so in every table alike. */
 static bool has_batch(struct tk_store *store, struct tk_reader *reader, unsigned batch) {
         unsigned there = 0;
@@ -165,6 +177,8 @@ static bool has_batch(struct tk_store *store, struct tk_reader *reader, unsigned
                 struct tk_user user;
                 struct tk_workspace workspace;
                 int64_t sum;
+                uint64_t audits;
+                const struct tk_audit_filter filter = {.org = want.id, .to_ms = INT64_MAX};
                 enum tk_err err = tk_reader_key_by_id(reader, want.id, &key);
                 assert_true(err == TK_OK || err == TK_E_NOT_FOUND);
                 assert_int_equal(tk_reader_key_by_digest(reader, want.digest, &key), err);
@@ -184,6 +198,8 @@ static bool has_batch(struct tk_store *store, struct tk_reader *reader, unsigned
                 assert_int_equal(tk_reader_user_by_id(reader, want.id, &user), err);
                 assert_int_equal(tk_reader_workspace_by_id(reader, want.id, &workspace), err);
                 assert_true(IMPLIES(!err, (user.removed_ms == 9) == (i == SUBJECTS)));
+                assert_ok(tk_reader_audit_count(reader, &filter, &audits));
+                assert_int_equal(audits, err ? 0 : 1);
                 there += !err;
         }
         assert_true(there == 0 || there == SUBJECTS);
@@ -443,6 +459,7 @@ static enum tk_err read_all(struct tk_store *store, struct tk_reader *reader, st
         uint64_t nr;
         struct tk_user user;
         struct tk_workspace workspace;
+        const struct tk_audit_filter filter = {.org = want.id, .to_ms = INT64_MAX};
         enum tk_err err = tk_reader_key_by_digest(reader, want.digest, &key);
         if (!err)
                 err = tk_reader_key_list(reader, tk_store_org(store), 0, none, UINT32_MAX, count_key, seen);
@@ -484,6 +501,12 @@ static enum tk_err read_all(struct tk_store *store, struct tk_reader *reader, st
                 err = tk_reader_alert_list(reader, tk_store_org(store), UINT32_MAX, count_alert, seen);
         if (!err)
                 err = tk_reader_alert_due(reader, TK_CHANNEL_EMAIL, INT64_MAX, UINT32_MAX, count_alert, seen);
+        if (!err)
+                err = tk_reader_audit_list(reader, &filter, 0, 5, count_audit, seen);
+        if (!err)
+                err = tk_reader_audit_count(reader, &filter, &seen->audits_nr);
+        if (!err)
+                err = tk_reader_audit_oldest(reader, &number);
         return err ? err : tk_reader_change_last(reader, &number);
 }
 
@@ -509,6 +532,8 @@ static bool run_read(const struct sort *sort, unsigned n) {
         assert_int_equal(seen.users, SUBJECTS - 2); /* but the one who was passed over and the one removed */
         assert_int_equal(seen.workspaces, SUBJECTS + 1);
         assert_int_equal(seen.alerts, 2 * SUBJECTS);
+        assert_int_equal(seen.audits, 1);
+        assert_int_equal(seen.audits_nr, 1);
         tk_reader_close(&reader);
         tk_store_close(&store);
         place_remove(&place);

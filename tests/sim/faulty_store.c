@@ -224,6 +224,11 @@ static enum tk_err meta_put(struct tk_store *store, const char *name, struct tk_
         return err ? err : engine->meta_put(store, name, value);
 }
 
+static enum tk_err audit_add(struct tk_store *store, const struct tk_audit *audit) {
+        enum tk_err err = gate(true);
+        return err ? err : engine->audit_add(store, audit);
+}
+
 /* ---- readers ---- */
 
 static enum tk_err key_by_digest(struct tk_reader *reader, const uint8_t digest[32], struct tk_key *out) {
@@ -305,6 +310,7 @@ struct tk_store *faulty_open(const struct faulty_watch *watch) {
         ops.lease_put = lease_put;
         ops.lease_drop = lease_drop;
         ops.meta_put = meta_put;
+        ops.audit_add = audit_add;
         ops.key_by_digest = key_by_digest;
         ops.key_by_id = key_by_id;
         ops.usage_sum = usage_sum;

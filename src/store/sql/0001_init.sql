@@ -224,3 +224,56 @@ CREATE TABLE change (
         seq INTEGER PRIMARY KEY AUTOINCREMENT,
         subject BLOB NOT NULL
 ) STRICT;
+
+-- Who changed what: one row for each change that somebody made to keys, limits, balances, people and the like,
+-- written with the change. kind is that of the actor (store/audit.h); an id of all zeros is none. Appended to,
+-- never changed, and removed by its age alone: nothing from audit_kept on can be deleted.
+CREATE TABLE audit (
+        id BLOB NOT NULL PRIMARY KEY CHECK (length(id) = 16),
+        org BLOB NOT NULL CHECK (length(org) = 16),
+        workspace BLOB NOT NULL CHECK (length(workspace) = 16),
+        at_ms INTEGER NOT NULL,
+        kind INTEGER NOT NULL,
+        actor BLOB NOT NULL CHECK (length(actor) = 16),
+        actor_name TEXT NOT NULL,
+        action TEXT NOT NULL,
+        resource_type TEXT NOT NULL,
+        resource BLOB NOT NULL CHECK (length(resource) = 16),
+        method TEXT NOT NULL,
+        uri TEXT NOT NULL,
+        request_id TEXT NOT NULL,
+        client TEXT NOT NULL,
+        status INTEGER NOT NULL,
+        before_json TEXT NOT NULL,
+        after_json TEXT NOT NULL
+) STRICT;
+
+-- A page of the log is a walk of one of these, newest first, whatever it is filtered by: what a filter may name
+-- and few rows have leads an index of its own.
+CREATE INDEX audit_by_time ON audit (at_ms, id);
+CREATE INDEX audit_by_org ON audit (org, at_ms, id);
+CREATE INDEX audit_by_workspace ON audit (org, workspace, at_ms, id);
+CREATE INDEX audit_by_actor ON audit (org, actor, at_ms, id);
+CREATE INDEX audit_by_resource ON audit (org, resource, at_ms, id);
+CREATE INDEX audit_by_type ON audit (org, resource_type, at_ms, id);
+CREATE INDEX audit_by_action ON audit (org, action, at_ms, id);
+CREATE INDEX audit_by_client ON audit (org, client, at_ms, id);
+CREATE INDEX audit_by_uri ON audit (org, uri, at_ms, id);
+CREATE INDEX audit_by_request ON audit (org, request_id, at_ms, id);
+
+-- One row, when records were ever removed: those of before this were too old.
+CREATE TABLE audit_kept (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        from_ms INTEGER NOT NULL
+) STRICT;
+
+CREATE TRIGGER audit_is_final BEFORE UPDATE ON audit
+BEGIN
+        SELECT RAISE(ABORT, 'a record of the audit log is never changed');
+END;
+
+CREATE TRIGGER audit_is_kept BEFORE DELETE ON audit
+WHEN OLD.at_ms >= coalesce((SELECT from_ms FROM audit_kept WHERE one = 1), 0)
+BEGIN
+        SELECT RAISE(ABORT, 'a record of the audit log is kept until it is old enough');
+END;
