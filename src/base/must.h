@@ -16,6 +16,7 @@ extern tk_must_fail_f *tk_must_fail; /* the default prints to stderr and aborts 
 #define IMPLIES(a, b)        (!(a) || (b))
 #define TK_CHECKED           __attribute__((warn_unused_result))
 #define TK_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
+#define TK_SMALL             __attribute__((packed)) /* of an enum: as few bytes as its values need */
 #define TK_UNUSED(x)         ((void)(x))
 
 #endif

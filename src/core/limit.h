@@ -36,8 +36,8 @@ enum tk_subject_kind { TK_SUBJECT_ORG, TK_SUBJECT_WORKSPACE, TK_SUBJECT_USER, TK
 struct tk_limit {
         struct tk_window_spec window;
         enum tk_meter meter;
-        unsigned flags; /* TK_LIMIT_* */
-        uint64_t cap;   /* nano-units for money, a count otherwise; 0 is a real cap of nothing */
+        uint8_t flags; /* TK_LIMIT_* */
+        uint64_t cap;  /* nano-units for money, a count otherwise; 0 is a real cap of nothing */
         uint64_t
                 alert; /* in the same unit: who is responsible is told once posted reaches it; 0: nobody is */
 };

@@ -12,7 +12,14 @@
 #include "base/must.h"
 #include "base/str.h"
 
-enum tk_meter { TK_METER_USD, TK_METER_DIEM, TK_METER_VCU, TK_METER_REQUESTS, TK_METER_TOKENS, TK_METER_NR };
+enum tk_meter {
+        TK_METER_USD,
+        TK_METER_DIEM,
+        TK_METER_VCU,
+        TK_METER_REQUESTS,
+        TK_METER_TOKENS,
+        TK_METER_NR
+} TK_SMALL;
 
 struct tk_amounts {
         int64_t of[TK_METER_NR];

@@ -24,7 +24,7 @@ enum tk_window_kind {
         TK_WINDOW_EVERY_N_DAYS,
         TK_WINDOW_FLIGHT, /* no time at all: what is held right now, e.g. requests in flight */
         TK_WINDOW_NR
-};
+} TK_SMALL;
 
 struct tk_window_spec {
         enum tk_window_kind kind;
