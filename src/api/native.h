@@ -17,7 +17,7 @@
 /* True when the body could be read. Otherwise the call has been answered. Frees refusal. */
 bool tk_native_was_read(struct tk_api_call *c, enum tk_err err, struct tk_buf *refusal, const char *why);
 /*
- * Whose key is it? OK with a counted snapshot, or without one when it is unknown to the caller's
+ * Whose key is it? OK with a snapshot, or without one when it is unknown to the caller's
  * organisation. Wipes the secret in any case. Notes the use of a key that is active.
  */
 TK_CHECKED enum tk_err tk_native_identify(struct tk_api_call *c, struct tk_native_secret *secret,

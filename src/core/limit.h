@@ -31,7 +31,13 @@
 
 /* Whose limits: a hold asks all four, from the top; the order of locks, too. The last is a key. Stored on
  * disk. */
-enum tk_subject_kind { TK_SUBJECT_ORG, TK_SUBJECT_WORKSPACE, TK_SUBJECT_USER, TK_SUBJECT_KEY, TK_SUBJECT_NR };
+enum tk_subject_kind {
+        TK_SUBJECT_ORG,
+        TK_SUBJECT_WORKSPACE,
+        TK_SUBJECT_USER,
+        TK_SUBJECT_KEY,
+        TK_SUBJECT_NR
+} TK_SMALL;
 
 struct tk_limit {
         struct tk_window_spec window;

@@ -34,23 +34,25 @@ void tk_account_assert(const struct tk_account *account) {
         for (unsigned i = 0; i < account->counters_nr; i++) {
                 const struct tk_counter *counter = &account->counters[i];
                 assert_slot(&counter->now);
-                assert_slot(&counter->before);
-                for (unsigned o = 0; o < counter->older_nr; o++)
-                        assert_slot(&counter->older[o]);
+                for (unsigned o = 0; counter->others && o < counter->others->nr; o++)
+                        assert_slot(&counter->others->at[o]);
         }
 }
 
 /* ---- slots ---- */
 
+static struct tk_slot *other_get(const struct tk_counter *counter, int64_t number) {
+        struct tk_slots *others = counter->others;
+        for (unsigned i = 0; others && i < others->nr; i++)
+                if (others->at[i].number == number)
+                        return &others->at[i];
+        return NULL;
+}
+
 struct tk_slot *tk_counter_slot_get(struct tk_counter *counter, int64_t number) {
         if (counter->now.valid && counter->now.number == number)
                 return &counter->now;
-        if (counter->before.valid && counter->before.number == number)
-                return &counter->before;
-        for (unsigned i = 0; i < counter->older_nr; i++)
-                if (counter->older[i].number == number)
-                        return &counter->older[i];
-        return NULL;
+        return other_get(counter, number);
 }
 
 static struct tk_slot *slot_of(struct tk_counter *counter, int64_t at_s) {
@@ -62,22 +64,29 @@ static const struct tk_slot *slot_get(const struct tk_counter *counter, int64_t 
 }
 
 bool tk_counter_keep(struct tk_counter *counter, const struct tk_slot *slot) {
-        for (unsigned i = 0; i < counter->older_nr; i++)
-                if (counter->older[i].number == slot->number) {
-                        counter->older[i] = *slot;
-                        return true;
-                }
-        struct tk_slot *older = realloc(counter->older, (counter->older_nr + 1) * sizeof *older);
-        if (!older)
-                return false;
-        counter->older = older;
-        counter->older[counter->older_nr++] = *slot;
+        struct tk_slot *same = other_get(counter, slot->number);
+        struct tk_slots *others = counter->others;
+        if (same) {
+                *same = *slot;
+                return true;
+        }
+        if (!others || others->nr == others->room) {
+                unsigned room = others ? others->room + 1 : 1;
+                others = realloc(others, sizeof *others + room * sizeof *others->at);
+                if (!others)
+                        return false;
+                if (!counter->others)
+                        others->nr = 0;
+                others->room = room;
+                counter->others = others;
+        }
+        others->at[others->nr++] = *slot;
         return true;
 }
 
 void tk_counters_free(struct tk_counter **counters, unsigned counters_nr) {
         for (unsigned i = 0; i < counters_nr; i++)
-                free((*counters)[i].older);
+                free((*counters)[i].others);
         free(*counters);
         *counters = NULL;
 }
@@ -89,23 +98,22 @@ static bool is_live(const struct tk_account *account, const struct tk_counter *c
         return false;
 }
 
-static void forget_older(const struct tk_account *account, struct tk_counter *counter) {
+static void forget_others(const struct tk_account *account, struct tk_counter *counter) {
+        struct tk_slots *others = counter->others;
         unsigned kept = 0;
-        for (unsigned i = 0; i < counter->older_nr; i++)
-                if (is_live(account, counter, counter->older[i].number))
-                        counter->older[kept++] = counter->older[i];
-        counter->older_nr = kept;
-}
-
-static bool keep_if_live(const struct tk_account *account, struct tk_counter *counter,
-                         const struct tk_slot *slot) {
-        return !slot->valid || !is_live(account, counter, slot->number) || tk_counter_keep(counter, slot);
+        if (!others)
+                return;
+        for (unsigned i = 0; i < others->nr; i++)
+                if (is_live(account, counter, others->at[i].number))
+                        others->at[kept++] = others->at[i];
+        others->nr = kept;
 }
 
 /*
  * What is counted in memory turns by itself: everything in the new window goes through this process. The
  * store may know of a window of an hour or longer, even of one that lies ahead when the clock stood back at a
- * start, so such a counter is loaded again instead. False: no memory to keep what is live.
+ * start, so such a counter is loaded again instead. False: no memory to keep what is needed; then nothing was
+ * forgotten either, because what is forgotten makes room.
  */
 static bool turn(const struct tk_account *account, struct tk_counter *counter, int64_t at_s) {
         int64_t number = tk_window_number(counter->limit.window, at_s);
@@ -113,11 +121,10 @@ static bool turn(const struct tk_account *account, struct tk_counter *counter, i
                 return true;
         bool follows =
                 number == counter->now.number + 1; /* kept even if nothing slides: an edit may change that */
-        forget_older(account, counter);
-        if (!keep_if_live(account, counter, &counter->before) ||
-            (!follows && !keep_if_live(account, counter, &counter->now)))
+        forget_others(account, counter);
+        if ((follows || is_live(account, counter, counter->now.number)) &&
+            !tk_counter_keep(counter, &counter->now))
                 return false;
-        counter->before = follows ? counter->now : (struct tk_slot){0};
         counter->now = (struct tk_slot){.valid = true, .number = number, .bound = INT64_MAX};
         return true;
 }
@@ -133,13 +140,17 @@ static int64_t add_capped(int64_t a, int64_t b) {
         return __builtin_add_overflow(a, b, &sum) ? INT64_MAX : sum;
 }
 
+/* The slot of the window before, for that of the current one. Those of earlier windows have none. */
+static const struct tk_slot *before_get(const struct tk_counter *counter, const struct tk_slot *slot) {
+        return slot == &counter->now ? other_get(counter, slot->number - 1) : NULL;
+}
+
 /* What counts against the cap at this time; for a rate the window before weighs in, and whatever it still
  * holds. */
 static struct tk_count count_at(const struct tk_counter *counter, const struct tk_slot *slot, int64_t at_ms) {
-        const struct tk_slot *before = &counter->before;
+        const struct tk_slot *before = before_get(counter, slot);
         struct tk_count count = slot->count;
-        if (!(counter->limit.flags & TK_LIMIT_SLIDING) || slot == before || !before->valid ||
-            before->number != slot->number - 1)
+        if (!(counter->limit.flags & TK_LIMIT_SLIDING) || !before)
                 return count;
         int64_t start = tk_window_start_s(counter->limit.window, slot->number) * 1000;
         int64_t length = tk_window_end_s(counter->limit.window, slot->number) * 1000 - start;
@@ -242,7 +253,7 @@ bool tk_account_take(struct tk_account *account, const struct tk_want *want) {
 
 /* When `least` fits again, if nothing more is taken and all that is held is used in full. */
 static int64_t slid_s(const struct tk_counter *counter, const struct tk_slot *slot, int64_t least) {
-        const struct tk_slot *before = &counter->before;
+        const struct tk_slot *before = before_get(counter, slot);
         int64_t cap = counter->limit.cap > INT64_MAX ? INT64_MAX : (int64_t)counter->limit.cap;
         int64_t start_s = tk_window_start_s(counter->limit.window, slot->number);
         int64_t length_ms = (tk_window_end_s(counter->limit.window, slot->number) - start_s) * 1000;
@@ -251,7 +262,7 @@ static int64_t slid_s(const struct tk_counter *counter, const struct tk_slot *sl
                 least = 1; /* nothing may be held only where something is left */
         if (least > cap)
                 return INT64_MAX;
-        if (slot != before && before->valid && before->number == slot->number - 1)
+        if (before)
                 was = add_capped(before->count.posted, before->count.held);
         int64_t into_ms = tk_limit_slide_until(was, add_capped(slot->count.posted, slot->count.held),
                                                cap - least, length_ms);

@@ -3,9 +3,9 @@
  * account: what one subject (a key, a user, a workspace, an organisation) has spent and holds, in memory,
  * against its limits.
  *
- * For each limit a counter; for each counter a slot for the current window, one for the window before it
- * where a rate may slide, and one for each earlier window in which a hold is still live, so that a stream
- * that crosses midnight goes on in the window of its hold.
+ * For each limit a counter; for each counter a slot for the current window and, only where they matter, for
+ * others: the window before it where a rate may slide, and each earlier one in which a hold is still live, so
+ * that a stream that crosses midnight goes on in the window of its hold.
  *
  *   0 ......... posted ......... +held ........ bound ............ cap
  *   |--durable or in doubt--|--in memory only--|--lent, unused--|--not lent--|
@@ -56,49 +56,59 @@ struct tk_slot {
         int64_t asked; /* the bound of the lease under way; 0: none */
 };
 
+struct tk_slots {
+        unsigned nr, room;
+        struct tk_slot at[]; /* in no order */
+};
+
 struct tk_counter {
         struct tk_limit limit;
-        struct tk_slot now, before;
-        struct tk_slot *older; /* in no order */
-        unsigned older_nr;
+        struct tk_slot now;
+        struct tk_slots *others; /* of earlier windows; NULL: none, as for nearly every counter at rest */
 };
 
 struct tk_ticket;
 struct tk_place;
 
+/* There is one for each key that was used, so the small members stand together and leave no holes. */
 struct tk_account {
         struct tk_lock lock;
-        struct tk_id id;           /* of the subject; immutable */
+        /* under lock */
+        uint8_t counters_nr : 6;
+        bool loaded : 1;  /* the counters are those of the subject's limits */
+        bool loading : 1; /* a load is under way */
+
         enum tk_subject_kind kind; /* immutable */
+        /* Of the key's record; counts its changes, and begins again after 65,535. Changed under the ring's
+         * lock. */
+        _Atomic uint16_t edition;
+        struct tk_id id; /* of the subject; immutable */
         /* Immutable after it was put into the ring: organisation, workspace, user; NULL where a key has none,
          * and all of them but for keys. */
         struct tk_account *parents[TK_SUBJECT_KEY];
 
         /* under lock */
-        unsigned counters_nr;
         struct tk_counter *counters;
-        bool loaded;               /* the counters are those of the subject's limits */
-        bool loading;              /* a load is under way */
         struct tk_place *live;     /* every ticket with a pending hold */
         struct tk_place *posting;  /* posted here, not yet in the store */
         struct tk_ticket *waiting; /* for a load or a lease of this account, oldest first, by wait_next */
 
         /* under the service's touched_lock */
         struct tk_account *touched_next;
-        bool touched;
-        int64_t last_used_ms;
+        int64_t last_used_ms : 63;
+        bool touched : 1;
 
         /* under the ring's shard locks */
         struct tk_account *id_next, *digest_next;
         uint8_t digest[32];
-        struct tk_snapshot *snapshot;
+        struct tk_key_pack *pack; /* the key's record */
 };
 
 bool tk_counter_is_leased(const struct tk_counter *counter);
 bool tk_counter_is_stored(const struct tk_counter *counter);
 /* The slot of a window, or NULL. */
 struct tk_slot *tk_counter_slot_get(struct tk_counter *counter, int64_t number);
-/* Keeps the slot among the older ones, in the place of one of the same window. False: out of memory. */
+/* Keeps the slot among the others, in the place of one of the same window. False: out of memory. */
 TK_CHECKED bool tk_counter_keep(struct tk_counter *counter, const struct tk_slot *slot);
 void tk_counters_free(struct tk_counter **counters, unsigned counters_nr);
 void tk_account_assert(const struct tk_account *account);

@@ -161,6 +161,15 @@ static enum tk_err load_window(const struct tk_account *account, struct tk_reade
         return err;
 }
 
+static enum tk_err load_other(const struct tk_account *account, struct tk_reader *reader,
+                              struct tk_counter *counter, int64_t number) {
+        struct tk_slot slot;
+        if (tk_counter_slot_get(counter, number))
+                return TK_OK;
+        enum tk_err err = load_window(account, reader, counter, number, &slot);
+        return err != TK_OK || tk_counter_keep(counter, &slot) ? err : TK_E_NO_MEMORY;
+}
+
 static enum tk_err load_counter(const struct tk_account *account, struct tk_reader *reader, int64_t now_s,
                                 struct tk_counter *counter) {
         const struct tk_limit *limit = &counter->limit;
@@ -169,16 +178,10 @@ static enum tk_err load_counter(const struct tk_account *account, struct tk_read
         bool slides = limit->flags & TK_LIMIT_SLIDING ||
                       (!tk_counter_is_stored(counter) && limit->window.kind != TK_WINDOW_FLIGHT);
         if (err == TK_OK && slides)
-                err = load_window(account, reader, counter, now - 1, &counter->before);
-        for (const struct tk_place *p = account->live; err == TK_OK && p; p = p->next) {
-                int64_t number = tk_window_number(limit->window, p->ticket->hold.at_s);
-                struct tk_slot slot;
-                if (tk_counter_slot_get(counter, number))
-                        continue;
-                err = load_window(account, reader, counter, number, &slot);
-                if (err == TK_OK && !tk_counter_keep(counter, &slot))
-                        err = TK_E_NO_MEMORY;
-        }
+                err = load_other(account, reader, counter, now - 1);
+        for (const struct tk_place *p = account->live; err == TK_OK && p; p = p->next)
+                err = load_other(account, reader, counter,
+                                 tk_window_number(limit->window, p->ticket->hold.at_s));
         return err;
 }
 
@@ -186,6 +189,7 @@ enum tk_err tk_account_load(struct tk_account *account, struct tk_reader *reader
                             const struct tk_limit *limits, unsigned limits_nr, int64_t now_s) {
         struct tk_counter *counters = limits_nr ? calloc(limits_nr, sizeof *counters) : NULL;
         tk_account_assert(account);
+        MUST(limits_nr <= TK_KEY_LIMITS_MAX);
         if (limits_nr && !counters)
                 return TK_E_NO_MEMORY;
         for (unsigned i = 0; i < limits_nr; i++) {
@@ -198,7 +202,7 @@ enum tk_err tk_account_load(struct tk_account *account, struct tk_reader *reader
         }
         tk_counters_free(&account->counters, account->counters_nr);
         account->counters = counters;
-        account->counters_nr = limits_nr;
+        account->counters_nr = (uint8_t)limits_nr;
         account->loaded = true;
         tk_account_assert(account);
         return TK_OK;

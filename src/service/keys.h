@@ -54,12 +54,13 @@ TK_CHECKED enum tk_err tk_keys_period(struct tk_worker *worker, const struct tk_
 
 /*
  * Who calls: the key behind a presented text, from memory or the store. The text is never kept. NOT_FOUND:
- * unknown, malformed or bad checksum. The snapshot is immutable and counted; release it on any thread.
+ * unknown, malformed or bad checksum. The snapshot is the caller's, and stays as it is whatever happens to
+ * the key; release it on any thread.
  */
 struct tk_snapshot;
 TK_CHECKED enum tk_err tk_keys_identify(struct tk_worker *worker, struct tk_str text,
                                         struct tk_snapshot **out);
-/* Read it member by member: only the first limits_nr of its limits are in memory. */
+/* Only the first limits_nr of its limits are there. */
 const struct tk_key *tk_snapshot_key(const struct tk_snapshot *snapshot);
 void tk_snapshot_release(struct tk_snapshot **snapshot); /* NULL inside is fine */
 /*

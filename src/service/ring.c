@@ -4,19 +4,24 @@
  * Digests and the tail of an id are uniformly random, so eight of their bytes are the hash. A shard doubles
  * when it is full; chains stay short. Unknown digests share the digest shards in a small direct-mapped
  * table, so that remembering them costs a fixed amount of memory whatever is thrown at the server.
+ *
+ * A key's record is kept packed, and each look-up unpacks it for its caller: a key that was only checked
+ * costs some 280 bytes, and nothing is shared that would have to be counted.
  */
 #include "service/ring.h"
 
+#include "core/key_pack.h"
 #include "service/account.h"
 
 #include <stdatomic.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define SHARDS            64
 #define UNKNOWN_PER_SHARD 1024 /* 64 x 1024 x 32 bytes: 2 MiB in all */
 #define BUCKETS_FIRST     64
+
+_Static_assert(sizeof(struct tk_account) <= 152, "with what malloc adds, 160 bytes");
 
 struct shard {
         struct tk_lock lock;
@@ -32,14 +37,10 @@ struct tk_ring {
 };
 
 struct tk_snapshot {
-        atomic_uint refs;
-        atomic_bool stale;          /* another one has taken its place */
         struct tk_account *account; /* lives as long as the ring */
-        struct tk_key key;          /* immutable; last, because limits that it has not are not there */
+        uint16_t edition;           /* of its record */
+        struct tk_key key;
 };
-
-_Static_assert(offsetof(struct tk_key, limits) + sizeof((struct tk_key){0}.limits) == sizeof(struct tk_key),
-               "the limits are the end of a key");
 
 static uint64_t hash_of(const uint8_t *bytes) {
         uint64_t h;
@@ -74,32 +75,36 @@ struct tk_account *tk_snapshot_account(const struct tk_snapshot *snapshot) {
 }
 
 bool tk_snapshot_is_stale(const struct tk_snapshot *snapshot) {
-        return atomic_load_explicit(&snapshot->stale, memory_order_acquire);
+        return atomic_load_explicit(&snapshot->account->edition, memory_order_acquire) != snapshot->edition;
 }
 
 void tk_snapshot_release(struct tk_snapshot **snapshot) {
-        struct tk_snapshot *s = *snapshot;
+        free(*snapshot);
         *snapshot = NULL;
-        if (s && atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) == 1)
-                free(s);
 }
 
-static struct tk_snapshot *snapshot_new(struct tk_account *account, const struct tk_key *key) {
-        MUST(key->limits_nr <= TK_KEY_LIMITS_MAX);
-        size_t size = offsetof(struct tk_key, limits) + key->limits_nr * sizeof key->limits[0];
-        struct tk_snapshot *s = malloc(offsetof(struct tk_snapshot, key) + size);
-        if (!s)
-                return NULL;
-        atomic_init(&s->refs, 1);
-        atomic_init(&s->stale, false);
-        s->account = account;
-        memcpy(&s->key, key, size);
-        return s;
+static struct tk_key_pack *pack_new(const struct tk_key *key) {
+        struct tk_key_pack *pack = malloc(tk_key_pack_size(key));
+        if (pack)
+                tk_key_pack_fill(pack, key);
+        return pack;
 }
 
-static struct tk_snapshot *snapshot_ref(struct tk_snapshot *snapshot) {
-        atomic_fetch_add_explicit(&snapshot->refs, 1, memory_order_relaxed);
-        return snapshot;
+static struct tk_id parent_id(const struct tk_account *account, enum tk_subject_kind kind) {
+        const struct tk_account *parent = account->parents[kind];
+        return parent ? parent->id : (struct tk_id){{0}};
+}
+
+/* Under the lock of the digest's shard. */
+static void unpack(struct tk_account *account, struct tk_snapshot *out) {
+        out->account = account;
+        out->edition = atomic_load_explicit(&account->edition, memory_order_relaxed);
+        out->key.id = account->id;
+        out->key.org = parent_id(account, TK_SUBJECT_ORG);
+        out->key.workspace = parent_id(account, TK_SUBJECT_WORKSPACE);
+        out->key.user = parent_id(account, TK_SUBJECT_USER);
+        memcpy(out->key.digest, account->digest, sizeof out->key.digest);
+        tk_key_pack_read(account->pack, &out->key);
 }
 
 /* ---- shards ---- */
@@ -188,7 +193,7 @@ enum tk_err tk_ring_open(struct tk_ring **out) {
 
 static void account_free(struct tk_account *account) {
         MUST(!account->live && !account->waiting && !account->posting);
-        tk_snapshot_release(&account->snapshot);
+        free(account->pack);
         tk_counters_free(&account->counters, account->counters_nr);
         tk_lock_free(&account->lock);
         free(account);
@@ -220,17 +225,23 @@ uint64_t tk_ring_version(const struct tk_ring *ring) {
 
 enum tk_err tk_ring_find(struct tk_ring *ring, const uint8_t digest[32], struct tk_snapshot **out) {
         struct shard *shard = shard_of(ring->by_digest, digest_hash(digest));
-        enum tk_err err = TK_E_NOT_FOUND;
+        struct tk_snapshot *snapshot = malloc(sizeof *snapshot); /* not under the lock */
+        enum tk_err err = snapshot ? TK_E_NOT_FOUND : TK_E_NO_MEMORY;
         *out = NULL;
+        if (!snapshot)
+                return err;
         tk_lock(&shard->lock);
         struct tk_account *account = find_digest(shard, digest);
-        if (account && account->snapshot) {
-                *out = snapshot_ref(account->snapshot);
+        if (account && account->pack) {
+                unpack(account, snapshot);
+                *out = snapshot;
                 err = TK_OK;
         } else if (!account && memcmp(unknown_place(shard, digest), digest, 32) == 0) {
                 err = TK_E_CLOSED;
         }
         tk_unlock(&shard->lock);
+        if (!*out)
+                free(snapshot);
         return err;
 }
 
@@ -295,41 +306,44 @@ static void add_by_id(struct tk_ring *ring, struct tk_account *account) {
         tk_unlock(&shard->lock);
 }
 
+/* The shard is locked. Another loop may have been first, or the record was lost for want of memory. */
+static void put(struct tk_ring *ring, struct shard *shard, struct tk_account **fresh,
+                struct tk_key_pack **pack, struct tk_snapshot *out) {
+        struct tk_account *account = find_digest(shard, (*fresh)->digest);
+        if (!account) {
+                account = *fresh;
+                *fresh = NULL;
+                shard_add(shard, account, true);
+                add_by_id(ring, account);
+        }
+        if (!account->pack) {
+                account->pack = *pack;
+                *pack = NULL;
+        }
+        unpack(account, out);
+}
+
 enum tk_err tk_ring_insert(struct tk_ring *ring, const struct tk_key *key, uint64_t version,
                            struct tk_snapshot **out) {
         struct shard *shard = shard_of(ring->by_digest, digest_hash(key->digest));
+        struct tk_snapshot *snapshot = malloc(sizeof *snapshot);
         struct tk_account *fresh = key_account_new(ring, key);
-        struct tk_snapshot *snapshot = fresh ? snapshot_new(fresh, key) : NULL;
-        enum tk_err err = TK_OK;
-        *out = NULL;
-        if (!snapshot) {
-                if (fresh)
-                        account_free(fresh);
-                return TK_E_NO_MEMORY;
+        struct tk_key_pack *pack = pack_new(key);
+        enum tk_err err = snapshot && fresh && pack ? TK_OK : TK_E_NO_MEMORY;
+        if (err == TK_OK) {
+                tk_lock(&shard->lock);
+                if (tk_ring_version(ring) == version)
+                        put(ring, shard, &fresh, &pack, snapshot);
+                else
+                        err = TK_E_BUSY;
+                tk_unlock(&shard->lock);
         }
-        tk_lock(&shard->lock);
-        struct tk_account *account = find_digest(shard, key->digest);
-        if (tk_ring_version(ring) != version) {
-                err = TK_E_BUSY;
-        } else if (account) { /* another loop was first, or its snapshot was lost for want of memory */
-                snapshot->account = account;
-                if (!account->snapshot) {
-                        account->snapshot = snapshot;
-                        snapshot = NULL;
-                }
-                *out = snapshot_ref(account->snapshot);
-        } else {
-                fresh->snapshot = snapshot;
-                *out = snapshot_ref(snapshot);
-                shard_add(shard, fresh, true);
-                add_by_id(ring, fresh);
-                snapshot = NULL;
-                fresh = NULL;
-        }
-        tk_unlock(&shard->lock);
-        tk_snapshot_release(&snapshot);
+        *out = err == TK_OK ? snapshot : NULL;
+        if (err != TK_OK)
+                free(snapshot);
         if (fresh)
                 account_free(fresh);
+        free(pack);
         return err;
 }
 
@@ -353,21 +367,20 @@ static void forget_unknown(struct tk_ring *ring, const uint8_t digest[32]) {
 
 enum tk_err tk_ring_changed(struct tk_ring *ring, const struct tk_key *key, struct tk_account **out) {
         struct tk_account *account;
-        struct tk_snapshot *fresh = NULL, *old;
+        struct tk_key_pack *fresh, *old;
         atomic_fetch_add(&ring->version, 1);
         forget_unknown(ring, key->digest);
         *out = account = tk_ring_account_get(ring, key->id);
         if (!account)
                 return TK_OK;
-        /* Without memory the old record must not live on: no snapshot means it is read again. */
-        fresh = snapshot_new(account, key);
+        /* Without memory the old record must not live on: none means that it is read again. */
+        fresh = pack_new(key);
         struct shard *shard = shard_of(ring->by_digest, digest_hash(account->digest));
         tk_lock(&shard->lock);
-        old = account->snapshot;
-        account->snapshot = fresh;
+        old = account->pack;
+        account->pack = fresh;
+        atomic_fetch_add_explicit(&account->edition, 1, memory_order_release);
         tk_unlock(&shard->lock);
-        if (old)
-                atomic_store_explicit(&old->stale, true, memory_order_release);
-        tk_snapshot_release(&old);
+        free(old);
         return fresh ? TK_OK : TK_E_NO_MEMORY;
 }

@@ -4,8 +4,8 @@
  * digests that are unknown, so that guessing does not reach the store.
  *
  * A key has one account for the life of the process (its counters must not be forgotten while holds are
- * open) and at any time one snapshot: the immutable record that calls in flight may still look at after
- * the key was edited. Shards by digest and by id, each under a small lock held for a few loads.
+ * open) and in it its record. Who looks it up gets a snapshot of that, which a call in flight may still look
+ * at after the key was edited. Shards by digest and by id, each under a small lock held for a few loads.
  *
  * A record that was read from the store may be stale by the time it is put here, because a change settled in
  * between. So the reader notes tk_ring_version() before it reads, and tk_ring_insert() refuses the
@@ -25,14 +25,14 @@ TK_CHECKED enum tk_err tk_ring_open(struct tk_ring **out);
 void tk_ring_close(struct tk_ring **ring); /* frees all accounts */
 
 uint64_t tk_ring_version(const struct tk_ring *ring);
-/* OK with a counted snapshot; NOT_FOUND: not in memory; CLOSED: known to be unknown. */
+/* OK with a snapshot; NOT_FOUND: not in memory; CLOSED: known to be unknown; NO_MEMORY. */
 TK_CHECKED enum tk_err tk_ring_find(struct tk_ring *ring, const uint8_t digest[32], struct tk_snapshot **out);
-/* Puts a record that was read at `version`; gives its counted snapshot. BUSY: read again. NO_MEMORY. */
+/* Puts a record that was read at `version`; gives a snapshot of it. BUSY: read again. NO_MEMORY. */
 TK_CHECKED enum tk_err tk_ring_insert(struct tk_ring *ring, const struct tk_key *key, uint64_t version,
                                       struct tk_snapshot **out);
 /* Remembers that no key has this digest, if nothing changed since `version`. */
 void tk_ring_insert_unknown(struct tk_ring *ring, const uint8_t digest[32], uint64_t version);
-/* A change has settled: swaps the snapshot if the key is in memory, forgets that it was unknown. Gives the
+/* A change has settled: swaps the record if the key is in memory, forgets that it was unknown. Gives the
  * account, or NULL when the key is not in memory. NO_MEMORY: the key is then refused until it can be read
  * again. */
 TK_CHECKED enum tk_err tk_ring_changed(struct tk_ring *ring, const struct tk_key *key,
