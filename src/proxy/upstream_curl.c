@@ -48,7 +48,7 @@
 
 #define NEVER                 INT64_MAX
 #define EVENTS_PER_RUN        64
-#define SPARE_MAX             64u  /* easy handles kept for the next fetches: setting one up costs */
+#define SPARE_MAX             64u  /* handles kept for the next fetches: setting one up costs */
 #define IDLE_CONNECTIONS_MAX  512L /* kept for reuse, per instance */
 #define IDLE_CONNECTION_S     50L  /* below the minute after which many servers hang up */
 #define CONNECT_MS_DEFAULT    5000u
@@ -56,16 +56,36 @@
 #define IDLE_MS_DEFAULT       120000u
 #define LET_GO_MS             1000 /* for the rest of an answer that nobody waits for */
 #define LET_GO_BYTES          65536u
+#define HEAD_BYTES_MAX        (1u << 20) /* of the headers of a request, and of its URL */
 
 #define FETCH_MAGIC 0x7f5ec41dU
 
 LIST_HEAD(fetch_list, tk_fetch);
+TAILQ_HEAD(handle_list, handle);
+
+/*
+ * One of curl's easy handles with all that was ever set on it. It is kept when its fetch is over, and the
+ * next fetch to the same target sets only what differs: that is its body, and no header either when they are
+ * the same, as a provider's mostly are.
+ */
+struct handle {
+        CURL *easy;
+        CURLU *parsed;          /* the URL; NULL: curl parses it itself, each time */
+        struct tk_fetch *fetch; /* whom it serves */
+        char *target;           /* as put_target() wrote it */
+        size_t target_len;
+        bool posts;  /* its requests have a body, be it empty */
+        char *lines; /* the header lines, each with a NUL; list points in here */
+        size_t lines_len;
+        struct curl_slist *list;
+        TAILQ_ENTRY(handle) link; /* up->spare */
+        char error[CURL_ERROR_SIZE];
+};
 
 struct tk_fetch {
         unsigned magic;
         struct tk_upstream *up;
-        CURL *easy;
-        struct curl_slist *lines;
+        struct handle *handle;
         char *body;
         size_t body_len;
         unsigned first_byte_ms, idle_ms;
@@ -83,7 +103,6 @@ struct tk_fetch {
         const char *broken;        /* why we ourselves broke it off, static */
         LIST_ENTRY(tk_fetch) link; /* up->waiting, up->live or up->dead */
         LIST_ENTRY(tk_fetch) wake;
-        char error[CURL_ERROR_SIZE];
         void (*on_head)(void *ctx, int status, const struct tk_fetch_header *headers, unsigned headers_nr);
         void (*on_data)(void *ctx, struct tk_str piece);
         void (*on_end)(void *ctx, enum tk_fetch_end end, const char *why);
@@ -102,8 +121,9 @@ struct tk_upstream {
         void *on_soon_ctx;
         bool running;
         struct fetch_list waiting, live, dead, wake;
-        CURL *spare[SPARE_MAX];
+        struct handle_list spare; /* used last, first */
         unsigned spare_nr;
+        struct tk_buf target, lines; /* of the fetch that is being started */
 };
 
 /* NULL: the system's trust store. The tests put their own authority here. */
@@ -189,7 +209,7 @@ static curl_socket_t open_socket(void *ctx, curlsocktype purpose, struct curl_so
 
 /* Just before the request goes out on a connection; a second time means that curl repeats it. */
 static int on_request(void *ctx, char *to, char *from, int to_port, int from_port) {
-        struct tk_fetch *fetch = ctx;
+        struct tk_fetch *fetch = ((struct handle *)ctx)->fetch;
         long sent = 0;
         TK_UNUSED(to);
         TK_UNUSED(from);
@@ -198,14 +218,14 @@ static int on_request(void *ctx, char *to, char *from, int to_port, int from_por
         fetch->going_out = true;
         if (!fetch->sent_once)
                 return CURL_PREREQFUNC_OK;
-        if (curl_easy_getinfo(fetch->easy, CURLINFO_REQUEST_SIZE, &sent) == CURLE_OK && sent == 0)
+        if (curl_easy_getinfo(fetch->handle->easy, CURLINFO_REQUEST_SIZE, &sent) == CURLE_OK && sent == 0)
                 return CURL_PREREQFUNC_OK;
         fetch->broken = "the connection closed without an answer";
         return CURL_PREREQFUNC_ABORT;
 }
 
 static size_t on_header(char *at, size_t size, size_t nr, void *ctx) {
-        struct tk_fetch *fetch = ctx;
+        struct tk_fetch *fetch = ((struct handle *)ctx)->fetch;
         struct tk_fetch_header list[TK_FETCH_HEADERS_MAX];
         size_t n = size * nr;
         if (fetch->dead || fetch->broken)
@@ -232,7 +252,7 @@ static size_t on_header(char *at, size_t size, size_t nr, void *ctx) {
 }
 
 static size_t on_body(char *at, size_t size, size_t nr, void *ctx) {
-        struct tk_fetch *fetch = ctx;
+        struct tk_fetch *fetch = ((struct handle *)ctx)->fetch;
         size_t n = size * nr;
         if (fetch->dead)
                 return CURL_WRITEFUNC_ERROR;
@@ -261,7 +281,7 @@ static void detach(struct tk_fetch *fetch) {
         if (!fetch->added)
                 return;
         fetch->added = false;
-        CURLMcode rc = curl_multi_remove_handle(fetch->up->multi, fetch->easy);
+        CURLMcode rc = curl_multi_remove_handle(fetch->up->multi, fetch->handle->easy);
         if (rc != CURLM_OK)
                 tk_log(TK_ERROR, "upstream", "cannot remove a transfer: %s", curl_multi_strerror(rc));
 }
@@ -278,32 +298,47 @@ static void kill_fetch(struct tk_fetch *fetch) {
 }
 
 /* The lines hold the provider's secret, so they do not stay behind in freed memory. */
-static void free_lines(struct curl_slist *lines) {
-        for (struct curl_slist *line = lines; line; line = line->next)
-                explicit_bzero(line->data, strlen(line->data));
-        curl_slist_free_all(lines);
+static void drop_lines(struct handle *handle) {
+        if (handle->lines)
+                explicit_bzero(handle->lines, handle->lines_len);
+        free(handle->lines);
+        free(handle->list);
+        handle->lines = NULL;
+        handle->list = NULL;
+        handle->lines_len = 0;
 }
 
-/* A spare handle must not point into the fetch that it served. */
-static void forget(CURL *easy) {
-        curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, NULL);
-        curl_easy_setopt(easy, CURLOPT_PRIVATE, NULL);
-        curl_easy_setopt(easy, CURLOPT_HTTPHEADER, NULL);
-        curl_easy_setopt(easy, CURLOPT_POSTFIELDS, NULL);
+static void free_handle(struct handle *handle) {
+        curl_easy_cleanup(handle->easy);
+        curl_url_cleanup(handle->parsed);
+        drop_lines(handle);
+        free(handle->target);
+        free(handle);
+}
+
+/* A handle that curl holds back a piece for is not for others. */
+static void leave_handle(struct tk_fetch *fetch) {
+        struct tk_upstream *up = fetch->up;
+        struct handle *handle = fetch->handle;
+        fetch->handle = NULL;
+        if (!handle)
+                return;
+        handle->fetch = NULL;
+        if (fetch->held || up->spare_nr == SPARE_MAX || !handle->target) {
+                free_handle(handle);
+                return;
+        }
+        if (handle->posts) /* The body is the fetch's. */
+                curl_easy_setopt(handle->easy, CURLOPT_POSTFIELDS, "");
+        TAILQ_INSERT_HEAD(&up->spare, handle, link);
+        up->spare_nr++;
 }
 
 static void free_fetch(struct tk_fetch *fetch) {
-        struct tk_upstream *up = fetch->up;
         MUST(fetch->magic == FETCH_MAGIC);
         MUST(!fetch->added);
-        if (fetch->easy && !fetch->held && up->spare_nr < SPARE_MAX) {
-                forget(fetch->easy);
-                up->spare[up->spare_nr++] = fetch->easy;
-        } else if (fetch->easy) {
-                curl_easy_cleanup(fetch->easy);
-        }
+        leave_handle(fetch);
         tk_fetch_head_free(&fetch->head);
-        free_lines(fetch->lines);
         free(fetch->body);
         fetch->magic = 0;
         free(fetch);
@@ -326,14 +361,17 @@ static void end_fetch(struct tk_fetch *fetch, enum tk_fetch_end end, const char 
 }
 
 static void finish(struct tk_fetch *fetch, CURLcode result) {
-        const char *why = fetch->error[0] ? fetch->error : curl_easy_strerror(result);
+        const char *error = fetch->handle->error;
+        const char *why = error[0] ? error : curl_easy_strerror(result);
         long sent = 0;
-        if (curl_easy_getinfo(fetch->easy, CURLINFO_REQUEST_SIZE, &sent) != CURLE_OK)
+        if (result == CURLE_OK && fetch->head.done && !fetch->broken) {
+                end_fetch(fetch, TK_FETCH_WHOLE, "");
+                return;
+        }
+        if (curl_easy_getinfo(fetch->handle->easy, CURLINFO_REQUEST_SIZE, &sent) != CURLE_OK)
                 sent = 1;
         if (fetch->broken)
                 end_fetch(fetch, TK_FETCH_BROKEN, fetch->broken);
-        else if (result == CURLE_OK && fetch->head.done)
-                end_fetch(fetch, TK_FETCH_WHOLE, "");
         else if (result == CURLE_OK)
                 end_fetch(fetch, TK_FETCH_BROKEN, "the connection closed within the head of the answer");
         else if (result == CURLE_OPERATION_TIMEDOUT)
@@ -351,7 +389,7 @@ static void finish(struct tk_fetch *fetch, CURLcode result) {
 
 static enum tk_err add(struct tk_fetch *fetch) {
         struct tk_upstream *up = fetch->up;
-        CURLMcode rc = curl_multi_add_handle(up->multi, fetch->easy);
+        CURLMcode rc = curl_multi_add_handle(up->multi, fetch->handle->easy);
         if (rc != CURLM_OK)
                 return TK_E_NO_MEMORY;
         fetch->added = true;
@@ -397,7 +435,7 @@ static void wake_resumed(struct tk_upstream *up) {
                 if (fetch->paused || !fetch->held)
                         continue;
                 fetch->held = false;
-                CURLcode rc = curl_easy_pause(fetch->easy, CURLPAUSE_CONT); /* Calls on_body(). */
+                CURLcode rc = curl_easy_pause(fetch->handle->easy, CURLPAUSE_CONT); /* Calls on_body(). */
                 if (rc != CURLE_OK && !fetch->dead)
                         finish(fetch, rc);
         }
@@ -413,7 +451,7 @@ static void reap(struct tk_upstream *up) {
                         continue;
                 if (curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &private) != CURLE_OK)
                         continue;
-                struct tk_fetch *fetch = (struct tk_fetch *)private;
+                struct tk_fetch *fetch = ((struct handle *)private)->fetch;
                 MUST(fetch && fetch->magic == FETCH_MAGIC);
                 if (!fetch->dead)
                         finish(fetch, result);
@@ -502,6 +540,8 @@ enum tk_err tk_upstream_open(struct tk_upstream **out) {
         if (!up)
                 return TK_E_NO_MEMORY;
         up->curl_ms = up->check_ms = up->alarm_ms = NEVER;
+        TAILQ_INIT(&up->spare);
+        up->target = up->lines = TK_BUF(HEAD_BYTES_MAX);
         up->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
         up->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
         up->multi = curl_multi_init();
@@ -534,8 +574,13 @@ void tk_upstream_close(struct tk_upstream **up_p) {
         kill_all(&up->waiting);
         kill_all(&up->live);
         bury(up);
-        while (up->spare_nr)
-                curl_easy_cleanup(up->spare[--up->spare_nr]);
+        struct handle *handle;
+        while ((handle = TAILQ_FIRST(&up->spare))) {
+                TAILQ_REMOVE(&up->spare, handle, link);
+                free_handle(handle);
+        }
+        tk_buf_free(&up->target);
+        tk_buf_free(&up->lines);
         if (up->multi)
                 curl_multi_cleanup(up->multi);
         if (up->timer_fd >= 0)
@@ -551,12 +596,10 @@ int tk_upstream_fd(const struct tk_upstream *up) {
 
 /* ---- start ---- */
 
-/* What is the same for every fetch; a spare handle keeps it. */
-static CURL *new_easy(void) {
-        CURL *easy = curl_easy_init();
+/* What is the same for every fetch. */
+static bool set_always(struct handle *handle) {
+        CURL *easy = handle->easy;
         bool ok = true;
-        if (!easy)
-                return NULL;
 #define SET(option, value) ok &= curl_easy_setopt(easy, CURLOPT_##option, value) == CURLE_OK
         SET(NOSIGNAL, 1L);
         SET(PROTOCOLS_STR, "http,https");
@@ -569,6 +612,7 @@ static CURL *new_easy(void) {
         SET(FOLLOWLOCATION, 0L);
         SET(NETRC, (long)CURL_NETRC_IGNORED);
         SET(PROXY, "");
+        SET(NOPROXY, "*"); /* or the environment is asked */
         SET(DISALLOW_USERNAME_IN_URL, 1L);
         SET(HTTP_CONTENT_DECODING, 0L);
         SET(PATH_AS_IS, 1L);
@@ -580,38 +624,133 @@ static CURL *new_easy(void) {
         SET(PREREQFUNCTION, on_request);
         SET(HEADERFUNCTION, on_header);
         SET(WRITEFUNCTION, on_body);
-        if (ok)
-                return easy;
-        tk_log(TK_ERROR, "upstream", "the HTTP client library lacks an option that is needed");
-        curl_easy_cleanup(easy);
+        SET(PRIVATE, handle);
+        SET(PREREQDATA, handle);
+        SET(HEADERDATA, handle);
+        SET(WRITEDATA, handle);
+        SET(ERRORBUFFER, handle->error);
+        if (!ok)
+                tk_log(TK_ERROR, "upstream", "the HTTP client library lacks an option that is needed");
+        return ok;
+}
+
+static struct handle *new_handle(void) {
+        struct handle *handle = calloc(1, sizeof *handle);
+        if (!handle)
+                return NULL;
+        handle->easy = curl_easy_init();
+        if (handle->easy && set_always(handle))
+                return handle;
+        free_handle(handle);
         return NULL;
 }
 
-static bool set_request(struct tk_fetch *fetch, const struct tk_fetch_opt *opt) {
-        CURL *easy = fetch->easy;
+/* The method, whether there is a body, the URL: what decides how the request is sent and where. */
+static void put_target(struct tk_buf *out, const struct tk_fetch_opt *opt) {
+        tk_buf_clear(out);
+        tk_buf_text(out, opt->method);
+        tk_buf_char(out, '\0');
+        tk_buf_char(out, opt->body.len > 0 ? '+' : '-');
+        tk_buf_text(out, opt->url);
+}
+
+/*
+ * Parsed once, a URL costs curl a copy instead of reading and writing it anew for every request. The copy
+ * loses the zone of an IPv6 address; and what cannot be parsed fails in curl's own time.
+ */
+static CURLU *parse(const char *url) {
+        if (strchr(url, '['))
+                return NULL;
+        CURLU *parsed = curl_url();
+        if (parsed &&
+            curl_url_set(parsed, CURLUPART_URL, url, CURLU_DISALLOW_USER | CURLU_PATH_AS_IS) == CURLUE_OK)
+                return parsed;
+        curl_url_cleanup(parsed);
+        return NULL;
+}
+
+static bool set_target(struct handle *handle, const struct tk_fetch_opt *opt, struct tk_str target) {
+        CURL *easy = handle->easy;
         struct tk_str method = tk_str_of(opt->method);
         bool ok = true;
-        SET(PRIVATE, fetch);
-        SET(PREREQDATA, fetch);
-        SET(HEADERDATA, fetch);
-        SET(WRITEDATA, fetch);
-        SET(ERRORBUFFER, fetch->error);
+        SET(CURLU, NULL);
+        curl_url_cleanup(handle->parsed);
+        handle->parsed = parse(opt->url);
+        free(handle->target);
+        handle->target = malloc(target.len);
+        handle->target_len = target.len;
+        if (!handle->target)
+                return false;
+        memcpy(handle->target, target.at, target.len);
         SET(URL, opt->url);
-        SET(HTTPHEADER, fetch->lines);
-        SET(CONNECTTIMEOUT_MS, (long)(opt->connect_ms ? opt->connect_ms : CONNECT_MS_DEFAULT));
+        SET(CURLU, handle->parsed);
         SET(HTTPGET, 1L); /* Undoes what the handle did before. */
         SET(CUSTOMREQUEST, NULL);
-        if (tk_str_is(method, "HEAD")) {
+        handle->posts = opt->body.len > 0 || tk_str_is(method, "POST");
+        if (tk_str_is(method, "HEAD"))
                 SET(NOBODY, 1L);
-        } else if (fetch->body_len || tk_str_is(method, "POST")) {
+        else if (handle->posts)
                 SET(POST, 1L);
+        if (!tk_str_is(method, "GET") && !tk_str_is(method, "HEAD") && !tk_str_is(method, "POST"))
+                SET(CUSTOMREQUEST, opt->method);
+        return ok;
+}
+
+/* `lines` as set_lines() built them, `nr` of them. */
+static bool set_headers(struct handle *handle, struct tk_str lines, unsigned nr) {
+        CURL *easy = handle->easy;
+        bool ok = true;
+        SET(HTTPHEADER, NULL);
+        drop_lines(handle);
+        handle->lines = malloc(lines.len);
+        handle->list = calloc(nr, sizeof *handle->list);
+        if (!handle->lines || !handle->list)
+                return false;
+        handle->lines_len = lines.len;
+        memcpy(handle->lines, lines.at, lines.len);
+        char *at = handle->lines;
+        for (unsigned i = 0; i < nr; i++, at += strlen(at) + 1)
+                handle->list[i] = (struct curl_slist){at, i + 1 < nr ? &handle->list[i + 1] : NULL};
+        SET(HTTPHEADER, handle->list);
+        return ok;
+}
+
+static bool set_request(struct tk_fetch *fetch, const struct tk_fetch_opt *opt) {
+        CURL *easy = fetch->handle->easy;
+        bool ok = true;
+        SET(CONNECTTIMEOUT_MS, (long)(opt->connect_ms ? opt->connect_ms : CONNECT_MS_DEFAULT));
+        if (fetch->handle->posts) {
                 SET(POSTFIELDSIZE_LARGE, (curl_off_t)fetch->body_len);
                 SET(POSTFIELDS, fetch->body ? fetch->body : "");
         }
-        if (!tk_str_is(method, "GET") && !tk_str_is(method, "HEAD") && !tk_str_is(method, "POST"))
-                SET(CUSTOMREQUEST, opt->method);
 #undef SET
         return ok;
+}
+
+static bool same(const char *at, size_t len, struct tk_str as) {
+        return at && len == as.len && memcmp(at, as.at, len) == 0;
+}
+
+/*
+ * A spare handle for this target, best one with these headers; else a new one, as long as there are few.
+ * NULL: no memory.
+ */
+static struct handle *find_handle(struct tk_upstream *up, struct tk_str target, struct tk_str lines) {
+        struct handle *handle, *best = NULL;
+        for (handle = TAILQ_FIRST(&up->spare); handle; handle = TAILQ_NEXT(handle, link)) {
+                if (!same(handle->target, handle->target_len, target))
+                        continue;
+                best = handle;
+                if (same(handle->lines, handle->lines_len, lines))
+                        break;
+        }
+        if (!best && up->spare_nr == SPARE_MAX)
+                best = TAILQ_LAST(&up->spare, handle_list);
+        if (!best)
+                return new_handle();
+        TAILQ_REMOVE(&up->spare, best, link);
+        up->spare_nr--;
+        return best;
 }
 
 /* RFC 9110 section 7.6.1, and what would change the framing that is curl's to decide. */
@@ -625,44 +764,38 @@ static bool hop_by_hop(struct tk_str name) {
         return false;
 }
 
-static bool add_line(struct tk_fetch *fetch, const char *line) {
-        struct curl_slist *longer = curl_slist_append(fetch->lines, line);
-        if (!longer)
-                return false;
-        fetch->lines = longer;
-        return true;
+static void put_line(struct tk_buf *lines, struct tk_str name, struct tk_str value) {
+        tk_buf_put(lines, name);
+        tk_buf_text(lines, value.len ? ": " : ";"); /* curl's way to say "empty". */
+        tk_buf_put(lines, value);
+        tk_buf_char(lines, '\0');
 }
 
-static enum tk_err add_field(struct tk_fetch *fetch, const struct tk_fetch_header *header) {
-        struct tk_str name = tk_str_of(header->name);
-        if (!tk_fetch_token_ok(name) || !tk_fetch_value_ok(header->value))
-                return TK_E_SYNTAX;
-        if (hop_by_hop(name))
-                return TK_OK;
-        struct tk_buf line = TK_BUF(name.len + header->value.len + 3);
-        tk_buf_put(&line, name);
-        tk_buf_text(&line, header->value.len ? ": " : ";"); /* curl's way to say "empty". */
-        tk_buf_put(&line, header->value);
-        bool ok = tk_buf_ok(&line) && add_line(fetch, line.at);
-        if (line.at)
-                explicit_bzero(line.at, line.len);
-        tk_buf_free(&line);
-        return ok ? TK_OK : TK_E_NO_MEMORY;
-}
-
-static enum tk_err set_lines(struct tk_fetch *fetch, const struct tk_fetch_opt *opt) {
+/* All lines, each with a NUL. They hold a secret, so there is room for them before they are written. */
+static enum tk_err put_lines(struct tk_buf *lines, const struct tk_fetch_opt *opt, unsigned *nr) {
         bool typed = false;
+        size_t bytes = sizeof "Expect:" + sizeof "Content-Type:";
+        *nr = 1;
+        tk_buf_clear(lines);
+        for (unsigned i = 0; i < opt->headers_nr; i++)
+                bytes += strlen(opt->headers[i].name) + opt->headers[i].value.len + sizeof ": ";
+        (void)tk_buf_room(lines, bytes);
         for (unsigned i = 0; i < opt->headers_nr; i++) {
-                enum tk_err err = add_field(fetch, &opt->headers[i]);
-                if (err != TK_OK)
-                        return err;
-                typed |= tk_str_is_nocase(tk_str_of(opt->headers[i].name), "content-type");
+                struct tk_str name = tk_str_of(opt->headers[i].name), value = opt->headers[i].value;
+                if (!tk_fetch_token_ok(name) || !tk_fetch_value_ok(value))
+                        return TK_E_SYNTAX;
+                if (hop_by_hop(name))
+                        continue;
+                put_line(lines, name, value);
+                typed |= tk_str_is_nocase(name, "content-type");
+                ++*nr;
         }
-        if (!add_line(fetch, "Expect:")) /* A line without a value suppresses curl's own. */
-                return TK_E_NO_MEMORY;
-        if (!typed && !add_line(fetch, "Content-Type:"))
-                return TK_E_NO_MEMORY;
-        return TK_OK;
+        tk_buf_put(lines, TK_STR("Expect:\0")); /* A line without a value suppresses curl's own. */
+        if (!typed) {
+                tk_buf_put(lines, TK_STR("Content-Type:\0"));
+                ++*nr;
+        }
+        return tk_buf_ok(lines) ? TK_OK : TK_E_NO_MEMORY;
 }
 
 static bool url_ok(const char *url) {
@@ -674,8 +807,34 @@ static bool url_ok(const char *url) {
                tk_str_is_nocase(tk_str_head(s, s.len < 8 ? s.len : 8), "https://");
 }
 
-static enum tk_err fill(struct tk_fetch *fetch, const struct tk_fetch_opt *opt) {
+/* The handle, with everything set that this fetch needs. */
+static enum tk_err take_handle(struct tk_fetch *fetch, const struct tk_fetch_opt *opt) {
         struct tk_upstream *up = fetch->up;
+        unsigned nr;
+        enum tk_err err = put_lines(&up->lines, opt, &nr);
+        if (err != TK_OK)
+                return err;
+        put_target(&up->target, opt);
+        if (!tk_buf_ok(&up->target))
+                return TK_E_NO_MEMORY;
+        struct tk_str target = tk_buf_str(&up->target), lines = tk_buf_str(&up->lines);
+        struct handle *handle = find_handle(up, target, lines);
+        if (!handle)
+                return TK_E_NO_MEMORY;
+        fetch->handle = handle;
+        handle->fetch = fetch;
+        handle->error[0] = '\0';
+        bool ok = same(handle->target, handle->target_len, target) || set_target(handle, opt, target);
+        ok = ok && (same(handle->lines, handle->lines_len, lines) || set_headers(handle, lines, nr));
+        ok = ok && set_request(fetch, opt);
+        if (!ok) { /* Half of it may be set. */
+                free(handle->target);
+                handle->target = NULL;
+        }
+        return ok ? TK_OK : TK_E_NO_MEMORY;
+}
+
+static enum tk_err fill(struct tk_fetch *fetch, const struct tk_fetch_opt *opt) {
         struct tk_str method = tk_str_of(opt->method);
         if (!url_ok(opt->url) || !tk_fetch_token_ok(method))
                 return TK_E_SYNTAX;
@@ -693,11 +852,10 @@ static enum tk_err fill(struct tk_fetch *fetch, const struct tk_fetch_opt *opt) 
                 memcpy(fetch->body, opt->body.at, opt->body.len);
                 fetch->body_len = opt->body.len;
         }
-        enum tk_err err = set_lines(fetch, opt);
-        if (err != TK_OK)
-                return err;
-        fetch->easy = up->spare_nr ? up->spare[--up->spare_nr] : new_easy();
-        return fetch->easy && set_request(fetch, opt) ? TK_OK : TK_E_NO_MEMORY;
+        enum tk_err err = take_handle(fetch, opt);
+        if (fetch->up->lines.at)
+                explicit_bzero(fetch->up->lines.at, fetch->up->lines.len);
+        return err;
 }
 
 enum tk_err tk_fetch_start(struct tk_upstream *up, const struct tk_fetch_opt *opt, struct tk_fetch **out) {
@@ -728,8 +886,9 @@ bool tk_fetch_was_sent(const struct tk_fetch *fetch) {
         long head = 0;
         curl_off_t body = 0;
         MUST(fetch->magic == FETCH_MAGIC);
-        return fetch->going_out && curl_easy_getinfo(fetch->easy, CURLINFO_REQUEST_SIZE, &head) == CURLE_OK &&
-               head > 0 && curl_easy_getinfo(fetch->easy, CURLINFO_SIZE_UPLOAD_T, &body) == CURLE_OK &&
+        return fetch->going_out &&
+               curl_easy_getinfo(fetch->handle->easy, CURLINFO_REQUEST_SIZE, &head) == CURLE_OK && head > 0 &&
+               curl_easy_getinfo(fetch->handle->easy, CURLINFO_SIZE_UPLOAD_T, &body) == CURLE_OK &&
                body >= 0 && (uint64_t)body >= fetch->body_len;
 }
 

@@ -194,11 +194,13 @@ static void headers_arrive_without_trailers_and_interim(void **state) {
 
 /* ---- requests ---- */
 
-static struct raw_request caught; /* written by the serving thread, read after it was stopped */
+#define CAUGHT_MAX 128
+
+/* By connection; written by the serving threads, read after they were stopped. */
+static struct raw_request caught[CAUGHT_MAX];
 
 static void serve_catch(struct raw_server *s, int fd, unsigned nth) {
-        TK_UNUSED(nth);
-        if (raw_request_read(s, fd, &caught))
+        if (nth < CAUGHT_MAX && raw_request_read(s, fd, &caught[nth]))
                 raw_send_text(s, fd, OK "Set-Cookie: a=b\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
 }
 
@@ -264,26 +266,49 @@ static void drop_host(char *head) {
         memmove(host, end, strlen(end) + 1);
 }
 
+static void send_request(const struct request_case *c) {
+        struct tk_fetch_opt opt = c->opt;
+        struct probe probe;
+        opt.url = url_of(server.port, "/v1/x?y=%20z");
+        probe_init(&probe, up);
+        probe_start(&probe, &opt);
+        probe_run(&probe, 20000);
+        assert_int_equal(probe.end, TK_FETCH_WHOLE);
+        probe_free(&probe);
+}
+
+static void check_caught(const struct request_case *c, struct raw_request *request) {
+        drop_host(request->head);
+        assert_string_equal(request->head, c->want);
+        assert_int_equal(request->body_len, c->body.len);
+        assert_true(tk_str_eq((struct tk_str){request->body, request->body_len}, c->body));
+        raw_request_free(request);
+}
+
 static void requests_go_out_as_given(void **state) {
         TK_UNUSED(state);
         for (size_t i = 0; i < sizeof requests / sizeof *requests; i++) {
-                const struct request_case *c = &requests[i];
-                struct tk_fetch_opt opt = c->opt;
-                struct probe probe;
-                print_message("  %s\n", c->name);
+                print_message("  %s\n", requests[i].name);
                 raw_server_start(&server, serve_catch, NULL);
-                opt.url = url_of(server.port, "/v1/x?y=%20z");
-                probe_init(&probe, up);
-                probe_start(&probe, &opt);
-                probe_run(&probe, 20000);
+                send_request(&requests[i]);
                 raw_server_stop(&server);
-                assert_int_equal(probe.end, TK_FETCH_WHOLE);
-                drop_host(caught.head);
-                assert_string_equal(caught.head, c->want);
-                assert_int_equal(caught.body_len, c->body.len);
-                assert_true(tk_str_eq((struct tk_str){caught.body, caught.body_len}, c->body));
-                raw_request_free(&caught);
-                probe_free(&probe);
+                check_caught(&requests[i], &caught[0]);
+        }
+}
+
+/* Whatever went to the same place before, and however many other places there were. */
+static void nothing_is_left_of_the_request_before(void **state) {
+        TK_UNUSED(state);
+        enum { NR = sizeof requests / sizeof *requests };
+        for (size_t place = 0; place < 100; place++) {
+                size_t sent = place % 25 == 0 ? (size_t)NR * NR : 2;
+                assert_true(sent <= CAUGHT_MAX);
+                raw_server_start(&server, serve_catch, NULL);
+                for (size_t i = 0; i < sent; i++) /* each after each */
+                        send_request(&requests[(place + i * (i / NR + 1)) % NR]);
+                raw_server_stop(&server);
+                for (size_t i = 0; i < sent; i++)
+                        check_caught(&requests[(place + i * (i / NR + 1)) % NR], &caught[i]);
         }
 }
 
@@ -303,9 +328,9 @@ static void a_large_body_goes_out_whole(void **state) {
         probe_run(&probe, 20000);
         raw_server_stop(&server);
         assert_int_equal(probe.end, TK_FETCH_WHOLE);
-        assert_null(strcasestr(caught.head, "expect"));
-        assert_true(tk_str_eq((struct tk_str){caught.body, caught.body_len}, opt.body));
-        raw_request_free(&caught);
+        assert_null(strcasestr(caught[0].head, "expect"));
+        assert_true(tk_str_eq((struct tk_str){caught[0].body, caught[0].body_len}, opt.body));
+        raw_request_free(&caught[0]);
         probe_free(&probe);
         free(body);
 }
@@ -548,6 +573,7 @@ int main(void) {
                 TEST(huge_heads_are_refused),
                 TEST(headers_arrive_without_trailers_and_interim),
                 TEST(requests_go_out_as_given),
+                TEST(nothing_is_left_of_the_request_before),
                 TEST(a_large_body_goes_out_whole),
                 TEST(the_environment_chooses_no_proxy),
                 TEST(bad_requests_do_not_start),
