@@ -1,27 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/str.h"
 
-#include "base/must.h"
-
-#include <string.h>
-
-struct tk_str tk_str_of(const char *text) {
-        return (struct tk_str){text, text ? strlen(text) : 0};
-}
-
-bool tk_str_eq(struct tk_str a, struct tk_str b) {
-        return a.len == b.len && (a.len == 0 || memcmp(a.at, b.at, a.len) == 0);
-}
-
-bool tk_str_is(struct tk_str a, const char *text) {
-        return tk_str_eq(a, tk_str_of(text));
-}
-
 static char lower(char c) {
         return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
 }
 
-bool tk_str_is_nocase(struct tk_str a, const char *text) {
+bool tk_str_spells(struct tk_str a, const char *text) {
         size_t i;
         for (i = 0; i < a.len && text[i]; i++)
                 if (lower(a.at[i]) != lower(text[i]))
@@ -29,24 +13,9 @@ bool tk_str_is_nocase(struct tk_str a, const char *text) {
         return i == a.len && !text[i];
 }
 
-bool tk_str_starts(struct tk_str a, const char *prefix) {
-        size_t n = strlen(prefix);
-        return a.len >= n && (n == 0 || memcmp(a.at, prefix, n) == 0);
-}
-
 size_t tk_str_find(struct tk_str a, char c) {
         const char *hit = a.len ? memchr(a.at, c, a.len) : NULL;
         return hit ? (size_t)(hit - a.at) : a.len;
-}
-
-struct tk_str tk_str_skip(struct tk_str a, size_t n) {
-        MUST(n <= a.len);
-        return n ? (struct tk_str){a.at + n, a.len - n} : a;
-}
-
-struct tk_str tk_str_head(struct tk_str a, size_t n) {
-        MUST(n <= a.len);
-        return (struct tk_str){a.at, n};
 }
 
 struct tk_str tk_str_trim(struct tk_str a) {

@@ -16,23 +16,24 @@ void tk_fetch_head_free(struct tk_fetch_head *head) {
         head->nr = 0;
 }
 
+/* A letter or digit, by far the usual case, is told without a look at the rest. */
 bool tk_fetch_token_ok(struct tk_str s) {
         for (size_t i = 0; i < s.len; i++) {
-                char c = s.at[i];
-                bool alnum = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-                if (!alnum && (c == '\0' || !strchr("!#$%&'*+-.^_`|~", c)))
+                unsigned char c = (unsigned char)s.at[i];
+                bool alnum = (unsigned char)((c | 0x20) - 'a') < 26 || (unsigned char)(c - '0') < 10;
+                if (!alnum && c != '-' && (c == '\0' || !strchr("!#$%&'*+.^_`|~", c)))
                         return false;
         }
         return s.len > 0;
 }
 
 bool tk_fetch_value_ok(struct tk_str s) {
-        for (size_t i = 0; i < s.len; i++) {
+        bool bad = false;
+        for (size_t i = 0; i < s.len; i++) { /* without a way out, so that many are looked at at once */
                 unsigned char c = (unsigned char)s.at[i];
-                if ((c < 0x20 && c != '\t') || c == 0x7F)
-                        return false;
+                bad |= (c < 0x20 && c != '\t') || c == 0x7F;
         }
-        return true;
+        return !bad;
 }
 
 static enum tk_fetch_head_step bad(struct tk_fetch_head *head, const char *why) {

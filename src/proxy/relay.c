@@ -706,7 +706,8 @@ static enum tk_err fetch(struct relay *r, struct tk_str body) {
         headers[nr++] = (struct tk_fetch_header){"Accept", r->plan.stream ? TK_STR("text/event-stream")
                                                                           : TK_STR("application/json")};
         if (provider->api_key) {
-                tk_buf_printf(&bearer, "Bearer %s", provider->api_key);
+                tk_buf_text(&bearer, "Bearer ");
+                tk_buf_text(&bearer, provider->api_key);
                 headers[nr++] = (struct tk_fetch_header){"Authorization", tk_buf_str(&bearer)};
         }
         for (unsigned i = 0; i < sizeof passed / sizeof *passed; i++) {
@@ -714,7 +715,8 @@ static enum tk_err fetch(struct relay *r, struct tk_str body) {
                 if (value.at)
                         headers[nr++] = (struct tk_fetch_header){passed[i], value};
         }
-        tk_buf_printf(&url, "%s%s", provider->base_url, r->opt.path);
+        tk_buf_text(&url, provider->base_url);
+        tk_buf_text(&url, r->opt.path);
         struct tk_fetch_opt opt = {.url = url.at,
                                    .method = "POST",
                                    .body = body,

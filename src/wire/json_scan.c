@@ -421,7 +421,7 @@ bool tk_json_next(struct tk_json_iter *iter, struct tk_str *key, struct tk_json 
         return true;
 }
 
-bool tk_json_key_is(struct tk_str key, const char *name) {
+bool tk_json_key_spells(struct tk_str key, const char *name) {
         const char *p = key.at, *end = p + key.len;
         if (key.len == 0 || !memchr(p, '\\', key.len))
                 return tk_str_is(key, name);

@@ -85,8 +85,12 @@ bool tk_json_next(struct tk_json_iter *iter, struct tk_str *key, struct tk_json 
 bool tk_json_get(struct tk_json object, const char *name, struct tk_json *out);
 /* How many members have this name. */
 unsigned tk_json_count(struct tk_json object, const char *name);
-/* Does this raw key (from an iterator) spell name, escapes undone? */
-bool tk_json_key_is(struct tk_str key, const char *name);
+bool tk_json_key_spells(struct tk_str key, const char *name); /* tk_json_key_is, the long way */
+/* Does this raw key (from an iterator) spell name, escapes undone? An escape is longer than what it means. */
+static inline bool tk_json_key_is(struct tk_str key, const char *name) {
+        size_t len = strlen(name);
+        return key.len > len ? tk_json_key_spells(key, name) : tk_str_eq(key, (struct tk_str){name, len});
+}
 /* A string value's text with escapes undone, NUL-terminated; SYNTAX: not a string; TOO_BIG: does not fit.
  * A lone surrogate becomes U+FFFD. */
 TK_CHECKED enum tk_err tk_json_string(struct tk_json value, char *out, size_t size, size_t *len);

@@ -28,6 +28,12 @@ static uint64_t tokens_of_bytes(uint64_t bytes) {
 
 /* Is the key that was read last this one? pull->text_len is its length without escapes, so that nearly
  * every other name is told apart by its length. */
+struct name {
+        const char *text;
+        size_t len;
+};
+#define NAME(text)                                                                                           \
+        { text, sizeof(text) - 1 }
 #define IS(pull, key, name) is((pull), (key), (name), sizeof(name) - 1)
 static inline bool is(const struct tk_json_pull *pull, struct tk_str key, const char *name, size_t len) {
         if (pull->text_len != len)
@@ -35,9 +41,10 @@ static inline bool is(const struct tk_json_pull *pull, struct tk_str key, const 
         return key.len == len ? memcmp(key.at, name, len) == 0 : tk_json_key_is(key, name);
 }
 
-static bool any(struct tk_str key, const char *const *names) {
-        for (; *names; names++)
-                if (tk_json_key_is(key, *names))
+/* Is the key that was read last one of these? */
+static bool any(const struct tk_json_pull *pull, struct tk_str key, const struct name *names) {
+        for (; names->text; names++)
+                if (is(pull, key, names->text, names->len))
                         return true;
         return false;
 }
@@ -57,11 +64,25 @@ struct text {
 };
 
 /* What a model neither reads nor writes as text, though it stands in strings. */
-static const char *const not_text[] = {"type",   "id",     "role",      "tool_call_id",      "call_id",
-                                       "status", "format", "signature", "encrypted_content", "data",
-                                       "detail", NULL};
-static const char *const medium[] = {"image_url",   "input_image", "input_audio", "audio_url", "video_url",
-                                     "input_video", "input_file",  "file",        NULL};
+static const struct name not_text[] = {
+        NAME("type"),
+        NAME("id"),
+        NAME("role"),
+        NAME("tool_call_id"),
+        NAME("call_id"),
+        NAME("status"),
+        NAME("format"),
+        NAME("signature"),
+        NAME("data"),
+        NAME("detail"),
+        NAME("encrypted_content"),
+        {0},
+};
+static const struct name medium[] = {
+        NAME("image_url"),  NAME("input_image"), NAME("input_audio"),
+        NAME("audio_url"),  NAME("video_url"),   NAME("input_video"),
+        NAME("input_file"), NAME("file"),        {0},
+};
 
 /* Sums up the strings within one value, at any depth. */
 static void read_text(struct tk_json_pull *pull, struct text *text) {
@@ -73,9 +94,9 @@ static void read_text(struct tk_json_pull *pull, struct text *text) {
         while (!pull->err && pull->depth > depth) {
                 if (!tk_json_pull_next(pull, &key))
                         continue;
-                if (key.len > 0 && any(key, not_text)) {
+                if (key.len > 0 && any(pull, key, not_text)) {
                         skip(pull);
-                } else if (key.len > 0 && any(key, medium)) {
+                } else if (key.len > 0 && any(pull, key, medium)) {
                         if (tk_json_pull_skip(pull, &value) && value.type != TK_JSON_NULL)
                                 text->media++;
                 } else if (tk_json_pull_value(pull, &value) && value.type == TK_JSON_STRING) {
@@ -481,20 +502,20 @@ struct counts {
 };
 
 static const struct {
-        const char *name;
+        struct name name;
         enum count count;
 } count_names[] = {
-        {"prompt_tokens", COUNT_INPUT},
-        {"completion_tokens", COUNT_OUTPUT},
-        {"total_tokens", COUNT_TOTAL},
-        {"input_tokens", COUNT_INPUT}, /* responses */
-        {"output_tokens", COUNT_OUTPUT},
-        {"cached_tokens", COUNT_CACHED},
-        {"prompt_cache_hit_tokens", COUNT_CACHED}, /* DeepSeek */
-        {"cache_read_input_tokens", COUNT_CACHED},
-        {"cache_creation_input_tokens", COUNT_WRITE}, /* Venice */
-        {"cache_creation_tokens", COUNT_WRITE},
-        {"cache_write_tokens", COUNT_WRITE}, /* OpenRouter */
+        {NAME("prompt_tokens"), COUNT_INPUT},
+        {NAME("completion_tokens"), COUNT_OUTPUT},
+        {NAME("total_tokens"), COUNT_TOTAL},
+        {NAME("input_tokens"), COUNT_INPUT}, /* responses */
+        {NAME("output_tokens"), COUNT_OUTPUT},
+        {NAME("cached_tokens"), COUNT_CACHED},
+        {NAME("prompt_cache_hit_tokens"), COUNT_CACHED}, /* DeepSeek */
+        {NAME("cache_read_input_tokens"), COUNT_CACHED},
+        {NAME("cache_creation_input_tokens"), COUNT_WRITE}, /* Venice */
+        {NAME("cache_creation_tokens"), COUNT_WRITE},
+        {NAME("cache_write_tokens"), COUNT_WRITE}, /* OpenRouter */
 };
 
 /* One number of the usage object. Providers that give it under two names give it twice, so the larger counts.
@@ -504,7 +525,7 @@ static void read_usage_member(struct tk_json_pull *pull, struct tk_str key, stru
         uint64_t v;
         int count = -1;
         for (size_t i = 0; i < sizeof(count_names) / sizeof(count_names[0]); i++)
-                if (is(pull, key, count_names[i].name, strlen(count_names[i].name)))
+                if (is(pull, key, count_names[i].name.text, count_names[i].name.len))
                         count = (int)count_names[i].count;
         if (!tk_json_pull_skip(pull, &value) || count < 0 || value.type == TK_JSON_NULL)
                 return;

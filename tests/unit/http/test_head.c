@@ -188,7 +188,7 @@ static struct tk_head parsed(const char *text) {
 
 static void assert_str(struct tk_str got, const char *want) {
         if (!tk_str_is(got, want))
-                print_error("\"%.*s\" is not \"%s\"\n", TK_STR_ARG(got), want);
+                print_error("\"%.*s\" is not \"%s\"\n", TK_STR_ARG(got), want ? want : "(none)");
         assert_true(tk_str_is(got, want));
 }
 
