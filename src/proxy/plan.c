@@ -161,8 +161,12 @@ enum tk_err tk_plan_body(const struct tk_plan *plan, const struct tk_oa_request 
         }
         if (err == TK_OK && !tk_buf_ok(&model))
                 err = TK_E_NO_MEMORY;
-        if (err == TK_OK)
+        if (err == TK_OK && nr == 0) { /* It was read, so it is an object. */
+                tk_buf_put(out, body);
+                err = tk_buf_ok(out) ? TK_OK : TK_E_NO_MEMORY;
+        } else if (err == TK_OK) {
                 err = tk_splice_object(body, edits, nr, out);
+        }
         tk_buf_free(&options);
         tk_buf_free(&model);
         return err;

@@ -60,6 +60,7 @@ struct relay {
         enum tk_fetch_end fetch_end;
 
         /* what it cost */
+        struct tk_oa_like like; /* the event before */
         struct tk_oa_meter meter;
         uint64_t finished; /* answers whose end was seen */
         uint64_t covered;  /* output tokens that the hold pays for */
@@ -468,7 +469,7 @@ static enum event_way take_event(struct relay *r, const struct tk_sse_event *eve
                 take_unreadable(r, event->raw.len);
                 return PASS_PAID;
         }
-        if (tk_oa_chunk_read(event->data, &chunk) != TK_OK) {
+        if (tk_oa_chunk_read_like(&r->like, event->data, &chunk) != TK_OK) {
                 take_unreadable(r, event->data.len);
                 return PASS_PAID;
         }

@@ -64,12 +64,14 @@ static bool same(const struct tk_oa_usage *a, const struct tk_oa_usage *b) {
         return a->has_usage == b->has_usage && a->nonsense == b->nonsense && a->finished == b->finished &&
                a->has_error == b->has_error && tk_str_eq(a->error, b->error) &&
                memcmp(&a->tokens, &b->tokens, sizeof(a->tokens)) == 0 && a->choices == b->choices &&
-               a->contents == b->contents && a->content_bytes == b->content_bytes;
+               a->contents == b->contents && a->content_bytes == b->content_bytes && a->texts == b->texts &&
+               (a->texts == 0 || a->text.at == b->text.at) && a->text.len == b->text.len;
 }
 
-static void answer(struct tk_str body, enum tk_err checked, struct tk_json root, struct tk_oa_meter *meter) {
+static void answer(struct tk_str body, enum tk_err checked, struct tk_json root, struct tk_oa_meter *meter,
+                   struct tk_oa_like *like) {
         struct tk_oa_usage whole;
-        struct tk_oa_chunk chunk;
+        struct tk_oa_chunk chunk, alike;
         struct tk_tokens tokens;
         enum tk_err err = tk_oa_response_read(body, &whole);
         if (!checked)
@@ -80,6 +82,8 @@ static void answer(struct tk_str body, enum tk_err checked, struct tk_json root,
         uint64_t output = tk_oa_meter_output(meter);
         enum tk_err chunk_err = tk_oa_chunk_read(body, &chunk);
         EXPECT(chunk.is_done || chunk_err == err);
+        EXPECT(tk_oa_chunk_read_like(like, body, &alike) == chunk_err && alike.is_done == chunk.is_done);
+        EXPECT(same(&alike.usage, &chunk.usage) && alike.usage_only == chunk.usage_only);
         if (!chunk.is_done) {
                 EXPECT(same(&chunk.usage, &whole));
                 EXPECT(!chunk.usage_only || chunk.usage.choices == 0);
@@ -101,15 +105,16 @@ static void answer(struct tk_str body, enum tk_err checked, struct tk_json root,
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         struct tk_str rest = {(const char *)data, size};
         struct tk_oa_meter stream = {0}, single = {0};
+        struct tk_oa_like like = {0}, none = {0};
         struct tk_json root = {0};
         enum tk_err checked = tk_json_check(rest, &root, NULL);
         request(rest, checked, root);
-        answer(rest, checked, root, &single);
+        answer(rest, checked, root, &single, &none);
         while (rest.len > 0) {
                 struct tk_str line = tk_str_head(rest, tk_str_find(rest, '\n'));
                 rest = tk_str_skip(rest, line.len < rest.len ? line.len + 1 : line.len);
                 checked = tk_json_check(line, &root, NULL);
-                answer(line, checked, root, &stream);
+                answer(line, checked, root, &stream, &like);
         }
         return 0;
 }

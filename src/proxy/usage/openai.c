@@ -59,9 +59,17 @@ static void skip(struct tk_json_pull *pull) {
  */
 
 struct text {
-        uint64_t bytes; /* of strings, escapes undone */
-        uint64_t media; /* images, sounds, files */
+        uint64_t bytes;     /* of strings, escapes undone */
+        uint64_t media;     /* images, sounds, files */
+        uint64_t strings;   /* how many */
+        struct tk_str last; /* with its quotes */
 };
+
+static void add_text(struct text *text, const struct tk_json_pull *pull, struct tk_json string) {
+        text->bytes = sum(text->bytes, pull->text_len);
+        text->strings++;
+        text->last = string.raw;
+}
 
 /* What a model neither reads nor writes as text, though it stands in strings. */
 static const struct name not_text[] = {
@@ -90,7 +98,7 @@ static void read_text(struct tk_json_pull *pull, struct text *text) {
         struct tk_json value;
         unsigned depth = pull->depth;
         if (tk_json_pull_value(pull, &value) && value.type == TK_JSON_STRING)
-                text->bytes = sum(text->bytes, pull->text_len);
+                add_text(text, pull, value);
         while (!pull->err && pull->depth > depth) {
                 if (!tk_json_pull_next(pull, &key))
                         continue;
@@ -100,15 +108,9 @@ static void read_text(struct tk_json_pull *pull, struct text *text) {
                         if (tk_json_pull_skip(pull, &value) && value.type != TK_JSON_NULL)
                                 text->media++;
                 } else if (tk_json_pull_value(pull, &value) && value.type == TK_JSON_STRING) {
-                        text->bytes = sum(text->bytes, pull->text_len);
+                        add_text(text, pull, value);
                 }
         }
-}
-
-static uint64_t text_bytes(struct tk_json_pull *pull) {
-        struct text text = {0};
-        read_text(pull, &text);
-        return text.bytes;
 }
 
 /*
@@ -594,8 +596,18 @@ static bool read_usage(struct tk_json_pull *pull, struct tk_oa_usage *out) {
         return true;
 }
 
+/* Gives the bytes of the strings within one value, which are content. */
+static uint64_t content(struct tk_json_pull *pull, struct tk_oa_usage *out) {
+        struct text text = {0};
+        read_text(pull, &text);
+        if (text.strings > 0)
+                out->text = text.last;
+        out->texts += text.strings;
+        return text.bytes;
+}
+
 /* A message or a delta. Gives its bytes of content. */
-static uint64_t read_message(struct tk_json_pull *pull) {
+static uint64_t read_message(struct tk_json_pull *pull, struct tk_oa_usage *out) {
         uint64_t bytes = 0, reasoning = 0;
         struct tk_str key;
         struct tk_json value;
@@ -608,11 +620,11 @@ static uint64_t read_message(struct tk_json_pull *pull) {
         while (tk_json_pull_next(pull, &key)) {
                 if (IS(pull, key, "content") || IS(pull, key, "refusal") || IS(pull, key, "tool_calls") ||
                     IS(pull, key, "function_call") || IS(pull, key, "audio"))
-                        bytes = sum(bytes, text_bytes(pull));
+                        bytes = sum(bytes, content(pull, out));
                 /* One and the same reasoning under up to three names. */
                 else if (IS(pull, key, "reasoning_content") || IS(pull, key, "reasoning") ||
                          IS(pull, key, "reasoning_details"))
-                        reasoning = most(reasoning, text_bytes(pull));
+                        reasoning = most(reasoning, content(pull, out));
                 else
                         skip(pull);
         }
@@ -632,9 +644,9 @@ static void read_choice(struct tk_json_pull *pull, struct tk_oa_usage *out) {
                 return;
         while (tk_json_pull_next(pull, &key)) {
                 if (IS(pull, key, "delta") || IS(pull, key, "message")) {
-                        bytes = sum(bytes, read_message(pull));
+                        bytes = sum(bytes, read_message(pull, out));
                 } else if (IS(pull, key, "text")) {
-                        bytes = sum(bytes, text_bytes(pull));
+                        bytes = sum(bytes, content(pull, out));
                 } else if (IS(pull, key, "finish_reason")) {
                         if (tk_json_pull_skip(pull, &value) && value.type != TK_JSON_NULL)
                                 out->finished = true;
@@ -661,7 +673,7 @@ static void read_choices(struct tk_json_pull *pull, bool responses, struct tk_oa
                         read_choice(pull, out);
                         continue;
                 }
-                uint64_t bytes = text_bytes(pull);
+                uint64_t bytes = content(pull, out);
                 out->choices++;
                 out->contents += bytes > 0;
                 out->content_bytes = sum(out->content_bytes, bytes);
@@ -728,6 +740,47 @@ enum tk_err tk_oa_chunk_read(struct tk_str data, struct tk_oa_chunk *out) {
                 *out = (struct tk_oa_chunk){0};
         else
                 out->usage_only = usage_object && out->usage.choices == 0 && !out->usage.has_error;
+        return err;
+}
+
+static void remember(struct tk_oa_like *like, struct tk_str data, const struct tk_oa_chunk *chunk) {
+        const struct tk_oa_usage *usage = &chunk->usage;
+        if (usage->texts != 1 || usage->has_error || data.len - usage->text.len > sizeof(like->bytes))
+                return;
+        like->before = (size_t)(usage->text.at - data.at);
+        like->after = data.len - like->before - usage->text.len;
+        memcpy(like->bytes, data.at, like->before);
+        memcpy(like->bytes + like->before, usage->text.at + usage->text.len, like->after);
+        like->chunk = *chunk;
+}
+
+/* What stands between the same bytes; false: they are not the same. */
+static bool between(const struct tk_oa_like *like, struct tk_str data, struct tk_str *middle) {
+        if (like->before == 0 || data.len < like->before + like->after)
+                return false;
+        *middle = (struct tk_str){data.at + like->before, data.len - like->before - like->after};
+        return memcmp(data.at, like->bytes, like->before) == 0 &&
+               memcmp(middle->at + middle->len, like->bytes + like->before, like->after) == 0;
+}
+
+enum tk_err tk_oa_chunk_read_like(struct tk_oa_like *like, struct tk_str data, struct tk_oa_chunk *out) {
+        struct tk_json_pull pull;
+        struct tk_json value;
+        struct tk_str middle;
+        if (between(like, data, &middle)) {
+                tk_json_pull_begin(&pull, middle);
+                if (tk_json_pull_value(&pull, &value) && value.type == TK_JSON_STRING &&
+                    value.raw.len == middle.len) {
+                        *out = like->chunk;
+                        out->usage.text = middle;
+                        out->usage.content_bytes = pull.text_len;
+                        out->usage.contents = pull.text_len > 0;
+                        return TK_OK;
+                }
+        }
+        enum tk_err err = tk_oa_chunk_read(data, out);
+        if (err == TK_OK)
+                remember(like, data, out);
         return err;
 }
 

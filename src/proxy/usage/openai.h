@@ -73,6 +73,8 @@ struct tk_oa_usage {
         uint64_t choices;        /* elements of `choices` (or of `output`) */
         uint64_t contents;       /* those that carry content */
         uint64_t content_bytes;  /* bytes of generated text, reasoning and tool calls */
+        uint64_t texts;          /* strings that these bytes are from */
+        struct tk_str text;      /* the last of them, with its quotes */
 };
 
 struct tk_oa_chunk {
@@ -85,6 +87,20 @@ struct tk_oa_chunk {
 TK_CHECKED enum tk_err tk_oa_response_read(struct tk_str body, struct tk_oa_usage *out);
 /* The data of one event of a stream. Errors as above; *out is then all zero. */
 TK_CHECKED enum tk_err tk_oa_chunk_read(struct tk_str data, struct tk_oa_chunk *out);
+
+/*
+ * Most events of a stream differ from the one before in nothing but their one string of content. An event of
+ * which that is true is read by comparing it with the remembered one and reading that string; any other is
+ * read as above, and remembered. So both give the same for every event. Zero-initialised it is ready.
+ */
+#define TK_OA_LIKE_MAX 1024
+struct tk_oa_like {
+        struct tk_oa_chunk chunk;   /* of the remembered event, without its text */
+        size_t before, after;       /* its bytes on both sides of the string; 0: none is remembered */
+        char bytes[TK_OA_LIKE_MAX]; /* both of them */
+};
+TK_CHECKED enum tk_err tk_oa_chunk_read_like(struct tk_oa_like *like, struct tk_str data,
+                                             struct tk_oa_chunk *out);
 
 /*
  * The running count of one call. Zero-initialised it is ready. A report replaces what was counted

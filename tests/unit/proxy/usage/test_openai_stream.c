@@ -9,6 +9,7 @@
 #include "unit/base/table.h"
 #include "wire/sse.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define INPUT_ESTIMATE 777
@@ -364,19 +365,39 @@ static const struct {
         {"DONE without a space", "data:[DONE]\n\n", false, {INPUT_ESTIMATE, 0, 0, 0}, 0, true, false, false},
 };
 
+static void assert_same(const struct tk_oa_chunk *a, const struct tk_oa_chunk *b) {
+        assert_int_equal(a->is_done, b->is_done);
+        assert_int_equal(a->usage_only, b->usage_only);
+        assert_int_equal(a->usage.has_usage, b->usage.has_usage);
+        assert_int_equal(a->usage.nonsense, b->usage.nonsense);
+        assert_int_equal(a->usage.finished, b->usage.finished);
+        assert_int_equal(a->usage.has_error, b->usage.has_error);
+        assert_true(tk_str_eq(a->usage.error, b->usage.error));
+        assert_memory_equal(&a->usage.tokens, &b->usage.tokens, sizeof(a->usage.tokens));
+        assert_int_equal(a->usage.choices, b->usage.choices);
+        assert_int_equal(a->usage.contents, b->usage.contents);
+        assert_int_equal(a->usage.content_bytes, b->usage.content_bytes);
+        assert_int_equal(a->usage.texts, b->usage.texts);
+        assert_true(tk_str_eq(a->usage.text, b->usage.text));
+}
+
 /* What the proxy does with a stream. */
 struct reading {
         struct tk_oa_meter meter;
+        struct tk_oa_like like;
         unsigned usage_only;
         bool done, finished, error;
 };
 
 static void take(struct reading *r, const struct tk_sse_event *event) {
-        struct tk_oa_chunk chunk;
+        struct tk_oa_chunk chunk, whole;
         uint64_t before = tk_oa_meter_output(&r->meter);
         if (!event->has_data)
                 return;
-        if (tk_oa_chunk_read(event->data, &chunk) != TK_OK) {
+        enum tk_err err = tk_oa_chunk_read_like(&r->like, event->data, &chunk);
+        assert_int_equal(tk_oa_chunk_read(event->data, &whole), err);
+        assert_same(&chunk, &whole);
+        if (err != TK_OK) {
                 tk_oa_meter_take_opaque(&r->meter, event->data.len);
                 return;
         }
@@ -444,6 +465,68 @@ static void chunks_that_only_carry_usage(void **state) {
         }
 }
 
+#define EVENT(content) "{\"choices\":[{\"index\":0,\"delta\":{\"content\":" content "}}],\"usage\":null}"
+
+/* Each after the first: what stands between the same bytes must be one string, and is counted anew. */
+static void an_event_like_the_one_before(void **state) {
+        static const char *const events[] = {
+                EVENT("\"Hello\""),
+                EVENT("\" you\""),
+                EVENT("\"\""),
+                EVENT("\"a \\\"quoted\\\" \\u00e4\\n\""),
+                EVENT("\"\xC3\xA4\xE2\x82\xAC\""),
+                EVENT("\"\xC3\""),
+                EVENT("\"a\tb\""),
+                EVENT("\"a\\\""),
+                EVENT("\"a\",\"refusal\":\"bcd\""),
+                EVENT("\"a\"}},{\"index\":1,\"delta\":{\"content\":\"b\""),
+                EVENT("null"),
+                EVENT(" \"spaced\" "),
+                EVENT("[\"in\",\"pieces\"]"),
+                EVENT("17"),
+                EVENT("\""),
+                EVENT(""),
+                "{\"choices\":[{\"index\":0,\"delta\":{\"content\":",
+                "{\"choices\":[{\"index\":1,\"delta\":{\"content\":\"other\"}}],\"usage\":null}",
+                "{\"choices\":[{\"index\":1,\"delta\":{\"content\":\"again\"}}],\"usage\":null}",
+                "{\"choices\":[{\"index\":1,\"delta\":{\"content\":\"x\"}}],\"object\":\"error\"}",
+                "[DONE]",
+        };
+        (void)state;
+        for (size_t i = 0; i < COUNT(events); i++) {
+                for (size_t j = 0; j < COUNT(events); j++) {
+                        struct tk_oa_like like = {0};
+                        struct tk_oa_chunk chunk, whole;
+                        (void)!tk_oa_chunk_read_like(&like, tk_str_of(events[i]), &chunk);
+                        enum tk_err err = tk_oa_chunk_read(tk_str_of(events[j]), &whole);
+                        assert_int_equal(tk_oa_chunk_read_like(&like, tk_str_of(events[j]), &chunk), err);
+                        assert_same(&chunk, &whole);
+                }
+        }
+}
+
+/* The short way is taken, or the comparison above would say nothing: a wrong memory shows in the answer. */
+static void a_like_event_is_not_read_again(void **state) {
+        struct tk_oa_like like = {0};
+        struct tk_oa_chunk chunk;
+        char large[TK_OA_LIKE_MAX + 256];
+        (void)state;
+        assert_ok(tk_oa_chunk_read_like(&like, TK_STR(EVENT("\"Hello\"")), &chunk));
+        like.chunk.usage.choices = 99;
+        assert_ok(tk_oa_chunk_read_like(&like, TK_STR(EVENT("\"you\"")), &chunk));
+        assert_int_equal(chunk.usage.choices, 99);
+        assert_int_equal(chunk.usage.content_bytes, 3);
+        /* One that is too large is not remembered, and does not disturb the one that is. */
+        int len = snprintf(large, sizeof(large), "{\"x\":\"%0*d\",\"choices\":[{\"text\":\"a\"}]}",
+                           TK_OA_LIKE_MAX, 0);
+        for (int i = 0; i < 2; i++) {
+                assert_ok(tk_oa_chunk_read_like(&like, (struct tk_str){large, (size_t)len}, &chunk));
+                assert_int_equal(chunk.usage.choices, 1);
+        }
+        assert_ok(tk_oa_chunk_read_like(&like, TK_STR(EVENT("\"you\"")), &chunk));
+        assert_int_equal(chunk.usage.choices, 99);
+}
+
 static void done_or_not(void **state) {
         struct tk_oa_chunk chunk;
         (void)state;
@@ -482,6 +565,8 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 TEST(of_providers),
                 TEST(chunks_that_only_carry_usage),
+                TEST(an_event_like_the_one_before),
+                TEST(a_like_event_is_not_read_again),
                 TEST(done_or_not),
                 TEST(the_meter_stays_in_its_range),
         };
