@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CALL_MAGIC 0xca11ab1eu
+#define CALL_MAGIC  0xca11ab1eu
+#define STREAM_ROOM 4000 /* for what is sent in one turn, so that the buffer seldom grows */
 
 static_assert(TK_REQUEST_ID_LEN == TK_ID_TEXT_LEN, "a request id is an id");
 
@@ -287,6 +288,7 @@ void tk_call_start(struct tk_call *call, int status, const char *content_type) {
         if (call->framing == TK_FRAME_CLOSE)
                 call->head.keep_alive = false;
         call->head.keep_alive = keeps_alive(call);
+        (void)tk_buf_room(&call->conn->out, STREAM_ROOM);
         put_head(call, status, content_type, call->framing, 0, call->head.keep_alive);
         tk_conn_flush_later(call->conn);
 }

@@ -405,6 +405,13 @@ static bool extend(struct relay *r, uint64_t need, enum tk_hold_answer *answer) 
         return true;
 }
 
+/* Is the output so far paid for, and enough beyond it, or all that is still to come? */
+static bool well_covered(const struct relay *r) {
+        uint64_t output = tk_oa_meter_output(&r->meter), end = tk_plan_reach(r->covered, r->told);
+        return output <= end && (end - output > r->plan.step / 2 || r->exhausted || r->waiting != NOTHING ||
+                                 r->covered >= r->told);
+}
+
 /*
  * Makes sure that the output so far is paid for. True: go on. False: it waits, or the stream was cut.
  * The next step is asked for while half of the last is still to come, so that streams seldom wait. Once that
@@ -413,11 +420,9 @@ static bool extend(struct relay *r, uint64_t need, enum tk_hold_answer *answer) 
  */
 static bool afford(struct relay *r) {
         uint64_t output = tk_oa_meter_output(&r->meter);
-        uint64_t end = tk_plan_reach(r->covered, r->told);
         enum tk_hold_answer answer;
-        bool covered = output <= end;
-        if (covered && (end - output > r->plan.step / 2 || r->exhausted || r->waiting != NOTHING ||
-                        r->covered >= r->told))
+        bool covered = output <= tk_plan_reach(r->covered, r->told);
+        if (well_covered(r))
                 return true;
         if (r->waiting == NOTHING && extend(r, output > r->covered ? output - r->covered : 0, &answer)) {
                 stepped(r, answer);
@@ -538,7 +543,10 @@ static void pump(struct relay *r) {
                                 cut(r, why);
                                 return;
                         }
-                        tk_buf_put(&r->held_back, event.raw);
+                        if (well_covered(r)) /* nearly always, and then without a copy */
+                                send_piece(r, event.raw);
+                        else
+                                tk_buf_put(&r->held_back, event.raw);
                         break;
                 case PASS:
                         send_piece(r, event.raw);
