@@ -125,7 +125,12 @@ static bool turn(const struct tk_account *account, struct tk_counter *counter, i
         if ((follows || is_live(account, counter, counter->now.number)) &&
             !tk_counter_keep(counter, &counter->now))
                 return false;
-        counter->now = (struct tk_slot){.valid = true, .number = number, .bound = INT64_MAX};
+        /* Alerts of what is this short are one a day, so what was told goes on. */
+        counter->now = (struct tk_slot){.valid = true,
+                                        .number = number,
+                                        .bound = INT64_MAX,
+                                        .told = counter->now.told,
+                                        .told_number = counter->now.told_number};
         return true;
 }
 
@@ -180,13 +185,15 @@ static bool asks(const struct tk_want *want, enum tk_meter meter) {
 }
 
 /* Narrows what is given by what is left on this counter; false: not even the least fits. */
-static bool narrow(struct tk_want *want, const struct tk_counter *counter, const struct tk_slot *slot) {
+static bool narrow(struct tk_want *want, const struct tk_counter *counter, struct tk_slot *slot) {
         enum tk_meter meter = counter->limit.meter;
         struct tk_count count = count_at(counter, slot, want->at_ms);
+        slot->passed = false;
         if (!asks(want, meter))
                 return true;
         bool fits = tk_limit_admits(counter->limit.cap, &count, want->least.of[meter]);
         if (counter->limit.flags & TK_LIMIT_OBSERVE) {
+                slot->passed = !fits;
                 want->observed = want->observed || !fits;
                 return true;
         }
@@ -204,7 +211,7 @@ enum tk_try tk_account_check(struct tk_account *account, struct tk_want *want, u
                 return TK_TRY_NEEDS_LOAD;
         for (unsigned i = 0; i < account->counters_nr; i++) {
                 struct tk_counter *counter = &account->counters[i];
-                const struct tk_slot *slot =
+                struct tk_slot *slot =
                         turn(account, counter, want->at_s) ? slot_of(counter, want->at_s) : NULL;
                 if (!slot)
                         return TK_TRY_NEEDS_LOAD;
@@ -305,8 +312,29 @@ bool tk_account_count(const struct tk_account *account, const struct tk_limit *l
         return false;
 }
 
-void tk_account_settle(struct tk_account *account, int64_t at_s, const struct tk_amounts *held,
+bool tk_counter_count(const struct tk_counter *counter, int64_t at_s, int64_t at_ms, struct tk_count *out) {
+        const struct tk_slot *slot = slot_get(counter, at_s);
+        if (slot)
+                *out = count_at(counter, slot, at_ms);
+        return slot != NULL;
+}
+
+unsigned tk_counter_reached(const struct tk_counter *counter, int64_t at_s, struct tk_count *count) {
+        const struct tk_limit *limit = &counter->limit;
+        unsigned reached = 0;
+        if (limit->window.kind == TK_WINDOW_FLIGHT || !tk_counter_count(counter, at_s, at_s * 1000, count))
+                return 0;
+        if (limit->alert > 0 && (uint64_t)count->posted >= limit->alert)
+                reached |= TK_REACHED_ALERT;
+        if ((uint64_t)count->posted >= limit->cap)
+                reached |= TK_REACHED_CAP;
+        return reached;
+}
+
+bool tk_account_settle(struct tk_account *account, int64_t at_s, const struct tk_amounts *held,
                        const struct tk_amounts *due) {
+        struct tk_count count;
+        bool reached = false;
         tk_account_assert(account);
         for (unsigned i = 0; i < account->counters_nr; i++) {
                 struct tk_counter *counter = &account->counters[i];
@@ -317,8 +345,11 @@ void tk_account_settle(struct tk_account *account, int64_t at_s, const struct tk
                 /* What was in flight has landed. Everything else stays used. */
                 if (counter->limit.window.kind != TK_WINDOW_FLIGHT)
                         slot->count.posted = add_capped(slot->count.posted, due->of[counter->limit.meter]);
+                reached = reached ||
+                          (due->of[counter->limit.meter] > 0 && tk_counter_reached(counter, at_s, &count));
         }
         tk_account_assert(account);
+        return reached;
 }
 
 /* ---- leases ---- */

@@ -48,8 +48,13 @@
 struct tk_slot {
         bool valid;
         uint8_t pace; /* what was lent ahead is less than 1 << pace and at least half of that; 0: nothing */
-        uint32_t asked_s; /* when it was asked for, in monotonic seconds, which may wrap */
-        int64_t number;   /* of the window */
+        /* Which alerts were noted, a bit for each kind, and of which number (alerts.h), of which low bits do.
+         */
+        uint16_t told : 3, told_number : 12;
+        uint16_t
+                passed : 1; /* the limit only observes, and the last check found that it would have refused */
+        uint32_t asked_s;   /* when it was asked for, in monotonic seconds, which may wrap */
+        int64_t number;     /* of the window */
         struct tk_count count;
         int64_t doubt;
         int64_t bound;
@@ -106,6 +111,13 @@ struct tk_account {
 
 bool tk_counter_is_leased(const struct tk_counter *counter);
 bool tk_counter_is_stored(const struct tk_counter *counter);
+/* What counts against the limit then; a rate has slid. False: nothing is known of that window. */
+bool tk_counter_count(const struct tk_counter *counter, int64_t at_s, int64_t at_ms, struct tk_count *out);
+/* Which of the limit's amounts the posted have reached in the window of at_s: 0 or more of TK_REACHED_*. What
+ * is in flight reaches none. count is set when there is any. */
+#define TK_REACHED_ALERT 1u
+#define TK_REACHED_CAP   2u
+unsigned tk_counter_reached(const struct tk_counter *counter, int64_t at_s, struct tk_count *count);
 /* The slot of a window, or NULL. */
 struct tk_slot *tk_counter_slot_get(struct tk_counter *counter, int64_t number);
 /* Keeps the slot among the others, in the place of one of the same window. False: out of memory. */
@@ -143,8 +155,9 @@ struct tk_refusal tk_account_refusal(const struct tk_account *account, unsigned 
  */
 bool tk_account_count(const struct tk_account *account, const struct tk_limit *limit, int64_t at_s,
                       int64_t at_ms, struct tk_count *out);
-/* Takes `held` off the slots of at_s and adds `due` to what they posted. */
-void tk_account_settle(struct tk_account *account, int64_t at_s, const struct tk_amounts *held,
+/* Takes `held` off the slots of at_s and adds `due` to what they posted. True: a limit's cap or alert is
+ * reached by it, or was before. */
+bool tk_account_settle(struct tk_account *account, int64_t at_s, const struct tk_amounts *held,
                        const struct tk_amounts *due);
 /* The lease that the want lacks on some counter: fills *lease (bound = what to ask for) and notes in the slot
  * that it is asked for. False: none lacks one that is not under way already. mono_s: monotonic seconds. */

@@ -17,6 +17,7 @@
 #include "rt/clock.h"
 #include "rt/log.h"
 #include "service/account_load.h"
+#include "service/alerts.h"
 #include "service/ledger_int.h"
 #include "service/ticket.h"
 
@@ -68,9 +69,11 @@ static void unlink_all(struct tk_ticket *ticket, enum tk_ticket_list on) {
 }
 
 static void settle_all(struct tk_ticket *ticket) {
-        for (unsigned i = 0; i < ticket->places_nr; i++)
-                tk_account_settle(ticket->places[i].account, ticket->hold.at_s, &ticket->hold.held,
-                                  &ticket->hold.due);
+        for (unsigned i = 0; i < ticket->places_nr; i++) {
+                struct tk_account *account = ticket->places[i].account;
+                if (tk_account_settle(account, ticket->hold.at_s, &ticket->hold.held, &ticket->hold.due))
+                        tk_alerts_posted(account, ticket->org, ticket->hold.at_s, &ticket->alerts);
+        }
 }
 
 static void wait_in_line(struct tk_ticket *ticket, struct tk_account *account) {
@@ -95,6 +98,8 @@ struct need {
 static bool take(struct tk_ticket *ticket) {
         enum tk_err err;
         bool low = false;
+        for (unsigned i = 0; ticket->want.observed && i < ticket->places_nr; i++)
+                tk_alerts_passed(ticket->places[i].account, ticket->org, &ticket->want, &ticket->alerts);
         for (unsigned i = 0; i < ticket->places_nr; i++)
                 low = tk_account_take(ticket->places[i].account, &ticket->want) || low;
         for (int m = 0; m < TK_METER_NR; m++)
@@ -112,7 +117,8 @@ static bool take(struct tk_ticket *ticket) {
         return low;
 }
 
-static void refuse(struct tk_ticket *ticket, const struct tk_account *account, unsigned index) {
+static void refuse(struct tk_ticket *ticket, struct tk_account *account, unsigned index) {
+        tk_alerts_refused(account, index, ticket->org, &ticket->want, &ticket->alerts);
         ticket->refusal = tk_account_refusal(account, index, &ticket->want);
         if (!tk_meter_is_money(ticket->refusal.meter))
                 ticket->answer = TK_HOLD_NO_RATE;
@@ -269,6 +275,7 @@ static void todo_push(struct tk_service *service, const struct todo *todo) {
 static bool decide_or_wait(struct tk_service *service, struct tk_ticket *ticket, bool willing) {
         struct todo todo = {.nr = 0};
         struct need need;
+        int64_t at_ms = ticket->want.extends ? atomic_load(&service->clock_s) * 1000 : ticket->want.at_ms;
         lock_all(ticket);
         bool waits = !decide(ticket, &need);
         if (waits && !(willing && todo_add(service, ticket, &need, &todo))) {
@@ -279,8 +286,11 @@ static bool decide_or_wait(struct tk_service *service, struct tk_ticket *ticket,
                 wait_in_line(ticket, need.account);
         else if (need.more && willing)
                 todo_ahead(service, ticket, &todo);
-        unlock_all(ticket);
+        struct tk_alert_note *alerts = ticket->alerts;
+        ticket->alerts = NULL;
+        unlock_all(ticket); /* the ticket may be another thread's from here on */
         todo_push(service, &todo);
+        tk_alerts_push(service->writer, at_ms, &alerts);
         return waits;
 }
 
@@ -493,7 +503,7 @@ static enum tk_err post_apply(struct tk_job *job, struct tk_store *store) {
                 if (t->hold.due.of[m] > 0)
                         err = tk_store_usage_add(store, key_account(t)->id, (enum tk_meter)m, hour,
                                                  t->hold.due.of[m]);
-        return err;
+        return err == TK_OK ? tk_alerts_write(t->alerts, t->entry.posted_at_ms, store) : err;
 }
 
 static void post_settled(struct tk_job *job) {
@@ -510,6 +520,7 @@ static void post_settled(struct tk_job *job) {
 }
 
 static void post_done(struct tk_job *job) {
+        tk_alerts_free(&ticket_of_job(job)->alerts);
         free(ticket_of_job(job));
 }
 

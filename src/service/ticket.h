@@ -35,6 +35,9 @@ struct tk_ticket {
         enum tk_ticket_list on;
         struct tk_hold hold;
 
+        struct tk_alert_note
+                *alerts; /* limits that it reached: not yet pushed, or to be stored with its post */
+
         /* under the lock of the account that it waits for */
         struct tk_ticket *wait_next;
 

@@ -204,6 +204,11 @@ static enum tk_err doubt_put(struct tk_store *store, const struct tk_doubt *doub
         return err ? err : engine->doubt_put(store, doubt);
 }
 
+static enum tk_err alert_add(struct tk_store *store, const struct tk_alert *alert) {
+        enum tk_err err = gate(true);
+        return err ? err : engine->alert_add(store, alert);
+}
+
 static enum tk_err doubt_drop(struct tk_store *store, const struct tk_doubt *doubt) {
         enum tk_err err = gate(true);
         return err ? err : engine->doubt_drop(store, doubt);
@@ -305,6 +310,7 @@ struct tk_store *faulty_open(const struct faulty_watch *watch) {
         ops.usage_add = usage_add;
         ops.entry_add = entry_add;
         ops.limits_put = limits_put;
+        ops.alert_add = alert_add;
         ops.doubt_put = doubt_put;
         ops.doubt_drop = doubt_drop;
         ops.lease_put = lease_put;
