@@ -717,6 +717,13 @@ enum tk_err tk_reader_doubt_list(struct tk_reader *reader, struct tk_id subject,
         return err ? err : walk.err;
 }
 
+enum tk_err tk_reader_doubt_list_from(struct tk_reader *reader, struct tk_id subject, tk_doubt_each_f *each,
+                                      void *ctx) {
+        struct doubt_walk walk = {.each = each, .ctx = ctx};
+        enum tk_err err = reader->store->ops->doubt_list_from(reader, subject, doubt_up, &walk);
+        return err ? err : walk.err;
+}
+
 struct alert_walk {
         tk_alert_each_f *each;
         void *ctx;

@@ -226,6 +226,9 @@ typedef bool tk_doubt_each_f(const struct tk_doubt *doubt, void *ctx);
 /* Of a subject or, with the none id, of all; by subject, meter, window and number, ascending. */
 TK_CHECKED enum tk_err tk_reader_doubt_list(struct tk_reader *reader, struct tk_id subject,
                                             tk_doubt_each_f *each, void *ctx);
+/* Of this subject and all after it, in the same order. */
+TK_CHECKED enum tk_err tk_reader_doubt_list_from(struct tk_reader *reader, struct tk_id subject,
+                                                 tk_doubt_each_f *each, void *ctx);
 
 typedef bool tk_alert_each_f(const struct tk_alert *alert, void *ctx);
 /* The alerts of an organisation, newest first by at_ms then id, at most limit. */

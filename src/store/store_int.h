@@ -210,7 +210,7 @@ struct tk_store_ops {
         tk_reader_topup_list_f *topup_list;
         tk_reader_entry_list_f *entry_list;
         tk_reader_lease_list_f *lease_list;
-        tk_reader_doubt_list_f *doubt_list;
+        tk_reader_doubt_list_f *doubt_list, *doubt_list_from;
         tk_reader_alert_list_f *alert_list;
         tk_reader_alert_due_f *alert_due;
         tk_reader_changes_f *changes;

@@ -330,6 +330,7 @@ const struct tk_store_ops tk_store_memory_ops = {
         .doubt_list = tk_memory_reader_doubt_list,
         .alert_list = tk_memory_reader_alert_list,
         .alert_due = tk_memory_reader_alert_due,
+        .doubt_list_from = tk_memory_reader_doubt_list_from,
         .changes = tk_memory_reader_changes,
         .change_last = tk_memory_reader_change_last,
         .meta_get = tk_memory_reader_meta_get,

@@ -241,6 +241,16 @@ enum tk_err tk_memory_reader_alert_due(struct tk_reader *reader, enum tk_channel
         return tk_memory_unlock(reader, TK_OK);
 }
 
+enum tk_err tk_memory_reader_doubt_list_from(struct tk_reader *reader, struct tk_id subject,
+                                             tk_doubt_each_f *each, void *ctx) {
+        const struct tk_memory_store *store = tk_memory_lock(reader);
+        for (size_t i = 0; i < store->doubts_nr; i++)
+                if (memcmp(store->doubts[i].subject.b, subject.b, sizeof subject.b) >= 0 &&
+                    !each(&store->doubts[i], ctx))
+                        break;
+        return tk_memory_unlock(reader, TK_OK);
+}
+
 enum tk_err tk_memory_reader_changes(struct tk_reader *reader, int64_t after, tk_change_each_f *each,
                                      void *ctx) {
         const struct tk_memory_store *store = tk_memory_lock(reader);

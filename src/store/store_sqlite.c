@@ -242,6 +242,7 @@ const struct tk_store_ops tk_store_sqlite_ops = {
         .doubt_list = tk_sqlite_reader_doubt_list,
         .alert_list = tk_sqlite_reader_alert_list,
         .alert_due = tk_sqlite_reader_alert_due,
+        .doubt_list_from = tk_sqlite_reader_doubt_list_from,
         .changes = tk_sqlite_reader_changes,
         .change_last = tk_sqlite_reader_change_last,
         .meta_get = tk_sqlite_reader_meta_get,

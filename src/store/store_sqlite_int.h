@@ -111,6 +111,7 @@ enum tk_sqlite_stmt {
         TK_SQL_ALERT_LIST,
         TK_SQL_ALERT_DUE_WEBHOOK,
         TK_SQL_ALERT_DUE_EMAIL,
+        TK_SQL_DOUBT_LIST_FROM,
         TK_SQL_CHANGES,
         TK_SQL_CHANGE_LAST,
         TK_SQL_AUDIT_OLDEST,
@@ -314,6 +315,7 @@ tk_reader_lease_list_f tk_sqlite_reader_lease_list;
 tk_reader_doubt_list_f tk_sqlite_reader_doubt_list;
 tk_reader_alert_list_f tk_sqlite_reader_alert_list;
 tk_reader_alert_due_f tk_sqlite_reader_alert_due;
+tk_reader_doubt_list_f tk_sqlite_reader_doubt_list_from;
 tk_reader_changes_f tk_sqlite_reader_changes;
 tk_reader_change_last_f tk_sqlite_reader_change_last;
 tk_reader_meta_get_f tk_sqlite_reader_meta_get;

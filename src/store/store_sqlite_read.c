@@ -225,14 +225,12 @@ enum tk_err tk_sqlite_reader_lease_list(struct tk_reader *reader, tk_lease_each_
         return err == TK_E_NOT_FOUND ? TK_OK : err;
 }
 
-enum tk_err tk_sqlite_reader_doubt_list(struct tk_reader *reader, struct tk_id subject, tk_doubt_each_f *each,
-                                        void *ctx) {
-        const bool all = tk_id_none(subject);
-        struct tk_sqlite_use use =
-                tk_sqlite_begin(conn_of(reader), all ? TK_SQL_DOUBT_LIST : TK_SQL_DOUBT_LIST_SUBJECT);
+static enum tk_err list_doubts(struct tk_reader *reader, enum tk_sqlite_stmt sql, struct tk_id subject,
+                               tk_doubt_each_f *each, void *ctx) {
+        struct tk_sqlite_use use = tk_sqlite_begin(conn_of(reader), sql);
         struct tk_doubt doubt;
         enum tk_err err;
-        if (!all)
+        if (sql != TK_SQL_DOUBT_LIST)
                 tk_sqlite_id(&use, &subject);
         while ((err = tk_sqlite_next(&use)) == TK_OK) {
                 err = tk_sqlite_doubt_read(&use, &doubt);
@@ -241,6 +239,17 @@ enum tk_err tk_sqlite_reader_doubt_list(struct tk_reader *reader, struct tk_id s
         }
         tk_sqlite_end(&use);
         return err == TK_E_NOT_FOUND ? TK_OK : err;
+}
+
+enum tk_err tk_sqlite_reader_doubt_list(struct tk_reader *reader, struct tk_id subject, tk_doubt_each_f *each,
+                                        void *ctx) {
+        return list_doubts(reader, tk_id_none(subject) ? TK_SQL_DOUBT_LIST : TK_SQL_DOUBT_LIST_SUBJECT,
+                           subject, each, ctx);
+}
+
+enum tk_err tk_sqlite_reader_doubt_list_from(struct tk_reader *reader, struct tk_id subject,
+                                             tk_doubt_each_f *each, void *ctx) {
+        return list_doubts(reader, TK_SQL_DOUBT_LIST_FROM, subject, each, ctx);
 }
 
 static enum tk_err walk_alerts(struct tk_sqlite_use *use, tk_alert_each_f *each, void *ctx) {

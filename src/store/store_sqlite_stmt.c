@@ -234,6 +234,8 @@ static const struct {
         [TK_SQL_ALERT_DUE_EMAIL] = {"listing alerts",
                                     "SELECT " ALERT_COLUMNS " FROM alert WHERE email_status = 0 AND "
                                     "email_next_ms <= ?1 ORDER BY email_next_ms, id LIMIT ?2"},
+        [TK_SQL_DOUBT_LIST_FROM] = {"listing doubts", "SELECT " DOUBT_COLUMNS " FROM doubt "
+                                                      "WHERE subject >= ?1 " DOUBT_ORDER},
         [TK_SQL_CHANGES] = {"reading changes", "SELECT seq, subject FROM change WHERE seq > ?1 ORDER BY seq"},
         [TK_SQL_CHANGE_LAST] = {"reading changes", "SELECT coalesce(max(seq), 0) FROM change"},
         [TK_SQL_AUDIT_OLDEST] = {"reading audit records", "SELECT at_ms FROM audit INDEXED BY audit_by_time "

@@ -68,6 +68,17 @@ static void test_doubt_round_trip_and_order(void **state) {
         for (unsigned i = 0; i < 5; i++)
                 assert_true(doubt_same(&list.of[i], &want[i + 1]));
         assert_int_equal(list_of(fix, id_of(7)).nr, 0);
+        for (unsigned i = 4; i <= 7; i++) { /* of this subject and all after it */
+                static const unsigned first[] = {0, 1, 6, 7};
+                list = (struct doubts){0};
+                assert_ok(tk_reader_doubt_list_from(fix->reader, id_of(i), take, &list));
+                assert_int_equal(list.nr, 7 - first[i - 4]);
+                for (unsigned j = 0; j < list.nr; j++)
+                        assert_true(doubt_same(&list.of[j], &want[first[i - 4] + j]));
+        }
+        list = (struct doubts){.stop_at = 2};
+        assert_ok(tk_reader_doubt_list_from(fix->reader, id_of(5), take, &list));
+        assert_int_equal(list.nr, 2);
         list = (struct doubts){.stop_at = 2};
         assert_ok(tk_reader_doubt_list(fix->reader, no_id, take, &list));
         assert_int_equal(list.nr, 2);
