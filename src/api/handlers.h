@@ -32,6 +32,10 @@ void tk_api_holds_post(struct tk_api_call *c);
 void tk_api_holds_void(struct tk_api_call *c);
 void tk_api_verify(struct tk_api_call *c);
 
+/* native_doubts.c */
+void tk_api_doubts_list(struct tk_api_call *c);
+void tk_api_doubts_resolve(struct tk_api_call *c);
+
 /* inference.c */
 void tk_api_chat(struct tk_api_call *c);
 void tk_api_completions(struct tk_api_call *c);

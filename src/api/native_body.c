@@ -274,6 +274,25 @@ enum tk_err tk_native_read_post(struct tk_str body, struct tk_native_model *mode
         return finish(check, refusal);
 }
 
+enum tk_err tk_native_read_word(struct tk_str body, enum tk_meter meter, struct tk_native_word *out,
+                                struct tk_buf *refusal, char why[TK_CHECK_WHY_MAX]) {
+        struct tk_check *check;
+        struct tk_check_object root;
+        enum tk_err err;
+        uint64_t most = INT64_MAX, spent = 0;
+        *out = (struct tk_native_word){.spent = 0};
+        if (!open_body(body, &check, &root, why, &err))
+                return err != TK_OK ? err : finish(check, refusal);
+        read_id(check, &root, out->id);
+        if (tk_meter_is_money(meter))
+                most /= TK_NANO;
+        if (tk_check_amount(check, &root, "spent", TK_CHECK_REQUIRED | TK_CHECK_CHARGE, meter, most,
+                            &spent) == TK_SEEN_GOOD)
+                out->spent = (int64_t)spent;
+        tk_check_closed(check, &root);
+        return finish(check, refusal);
+}
+
 enum tk_err tk_native_read_nothing(struct tk_str body, struct tk_buf *refusal, char why[TK_CHECK_WHY_MAX]) {
         struct tk_check *check;
         struct tk_check_object root;

@@ -61,6 +61,14 @@ TK_CHECKED enum tk_err tk_native_read_extend(struct tk_str body, struct tk_holds
 TK_CHECKED enum tk_err tk_native_read_post(struct tk_str body, struct tk_native_model *model,
                                            struct tk_holds_actual *actual, struct tk_buf *refusal,
                                            char why[TK_CHECK_WHY_MAX]);
+/* What was spent of a doubt on this meter; id: the caller's name for this word. */
+struct tk_native_word {
+        char id[TK_HOLD_NAME_MAX + 1];
+        int64_t spent;
+};
+TK_CHECKED enum tk_err tk_native_read_word(struct tk_str body, enum tk_meter meter,
+                                           struct tk_native_word *out, struct tk_buf *refusal,
+                                           char why[TK_CHECK_WHY_MAX]);
 /* An object without members, or nothing at all. */
 TK_CHECKED enum tk_err tk_native_read_nothing(struct tk_str body, struct tk_buf *refusal,
                                               char why[TK_CHECK_WHY_MAX]);

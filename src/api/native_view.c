@@ -137,6 +137,51 @@ static void write_window(struct tk_jw *w, struct tk_window_spec window, unsigned
         }
 }
 
+static void write_id(struct tk_jw *w, const char *name, struct tk_id id) {
+        char text[TK_ID_TEXT_LEN + 1];
+        tk_id_text(id, text);
+        write_text(w, name, text);
+}
+
+/* What names it, and how much it is of what. */
+static void write_doubt_members(struct tk_jw *w, const struct tk_doubt *doubt) {
+        char name[TK_DOUBT_NAME_MAX + 1];
+        tk_doubt_name_text(doubt, name);
+        write_text(w, "id", name);
+        write_id(w, "subject_id", doubt->subject);
+        write_text(w, "meter", tk_meter_name(doubt->meter));
+        write_window(w, doubt->window, 0);
+        tk_jw_key(w, "number");
+        tk_jw_i64(w, doubt->number);
+        write_amount(w, "amount", doubt->meter, doubt->amount);
+        write_time(w, "since", doubt->since_ms);
+        write_turn(w, tk_window_end_s(doubt->window, doubt->number));
+}
+
+void tk_native_write_doubt(struct tk_jw *w, const struct tk_doubt_row *row) {
+        tk_jw_object(w);
+        write_doubt_members(w, row->doubt);
+        write_text(w, "subject", subject_name(row->kind));
+        write_text(w, "description", row->description[0] ? row->description : NULL);
+        tk_jw_end(w);
+}
+
+void tk_native_write_word(struct tk_jw *w, const struct tk_doubt *doubt, int64_t spent, bool replayed) {
+        MUST(spent <= doubt->amount);
+        tk_jw_object(w);
+        if (replayed) {
+                tk_jw_key(w, "replayed");
+                tk_jw_bool(w, true);
+        }
+        tk_jw_key(w, "doubt");
+        tk_jw_object(w);
+        write_doubt_members(w, doubt);
+        tk_jw_end(w);
+        write_amount(w, "spent", doubt->meter, spent);
+        write_amount(w, "freed", doubt->meter, doubt->amount - spent);
+        tk_jw_end(w);
+}
+
 void tk_native_write_refusal(struct tk_jw *w, const struct tk_refusal *refusal, int64_t now_ms) {
         int64_t retry_s = tk_refusal_retry_s(refusal, now_ms);
         const struct tk_count count = {.posted = refusal->posted, .held = refusal->held};

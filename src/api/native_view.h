@@ -9,6 +9,7 @@
 
 #include "service/holds.h"
 #include "service/verify.h"
+#include "service/word.h"
 #include "wire/json_write.h"
 
 /* {"usd":0.5,"requests":1,"tokens":0}; diem and vcu only when there is something of them. */
@@ -17,6 +18,9 @@ void tk_native_write_amounts(struct tk_jw *w, const struct tk_amounts *amounts);
 void tk_native_write_hold(struct tk_jw *w, const char *name, const struct tk_hold_view *view);
 /* retry_after: seconds until the same may pass; null: time alone will not let it. */
 void tk_native_write_refusal(struct tk_jw *w, const struct tk_refusal *refusal, int64_t now_ms);
+void tk_native_write_doubt(struct tk_jw *w, const struct tk_doubt_row *row);
+/* The answer to a word: the doubt as it was, what was spent of it, what is free again. */
+void tk_native_write_word(struct tk_jw *w, const struct tk_doubt *doubt, int64_t spent, bool replayed);
 /* {"id":...,"description":...} */
 void tk_native_write_key(struct tk_jw *w, struct tk_id id, const char *description);
 /* With kind, expiry and limits. */

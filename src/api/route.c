@@ -191,7 +191,8 @@ enum tk_dialect_id tk_route_dialect(struct tk_str path) {
                 return TK_DIALECT_VENICE;
         if (under(path, "/v1/api-keys") || under(path, "/v1/admin") || under(path, "/v2"))
                 return TK_DIALECT_PORTKEY;
-        if (under(path, "/v1/authorize") || under(path, "/v1/holds") || under(path, "/v1/verify"))
+        if (under(path, "/v1/authorize") || under(path, "/v1/holds") || under(path, "/v1/verify") ||
+            under(path, "/v1/ledger"))
                 return TK_DIALECT_NATIVE;
         return under(path, "/v1") ? TK_DIALECT_OPENAI : TK_DIALECT_NATIVE;
 }

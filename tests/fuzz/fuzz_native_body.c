@@ -5,6 +5,7 @@
  * a position in the text; and the secret that was read is in none of them.
  */
 #include "api/native_body.h"
+#include "service/word.h"
 #include "wire/json_scan.h"
 
 #include <string.h>
@@ -72,19 +73,38 @@ static enum tk_err post(struct tk_str body, struct tk_buf *refusal) {
         return err;
 }
 
+static enum tk_err word(struct tk_str body, struct tk_buf *refusal) {
+        struct tk_native_word w;
+        enum tk_err err = tk_native_read_word(body, TK_METER_USD, &w, refusal, why);
+        MUST(IMPLIES(err == TK_OK, tk_hold_name_ok(tk_str_of(w.id)) && w.spent >= 0));
+        return err;
+}
+
+/* No body: the name of a doubt. What is one is written as it was read. */
+static enum tk_err name(struct tk_str text, struct tk_buf *refusal) {
+        struct tk_doubt doubt;
+        char same[TK_DOUBT_NAME_MAX + 1];
+        TK_UNUSED(refusal);
+        if (!tk_doubt_name_parse(text, &doubt))
+                return TK_OK;
+        tk_doubt_name_text(&doubt, same);
+        MUST(tk_str_is_nocase(text, same)); /* an id may be in upper case */
+        return TK_OK;
+}
+
 static enum tk_err nothing(struct tk_str body, struct tk_buf *refusal) {
         return tk_native_read_nothing(body, refusal, why);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-        static enum tk_err (*const readers[])(struct tk_str, struct tk_buf *) = {authorize, verify, extend,
-                                                                                 post, nothing};
+        static enum tk_err (*const readers[])(struct tk_str, struct tk_buf *) = {
+                authorize, verify, extend, post, nothing, word, name};
         struct tk_buf refusal = TK_BUF(TK_ISSUES_BYTES_MAX);
         if (size == 0 || size > TK_NATIVE_BODY_BYTES_MAX)
                 return 0;
         why[0] = '\0';
         struct tk_str body = {(const char *)data + 1, size - 1};
-        judge(readers[data[0] % 5](body, &refusal), &refusal);
+        judge(readers[(data[0] + 5u) % 7](body, &refusal), &refusal);
         tk_buf_free(&refusal);
         return 0;
 }

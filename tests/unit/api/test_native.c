@@ -105,6 +105,7 @@ static const char *fill(const char *body) {
 }
 
 static char bearer[TK_KEY_TEXT_MAX + 8];
+static const char *query = "";
 
 static void begin(struct tk_call *call, const char *method, const char *path, const char *body,
                   int64_t at_s) {
@@ -112,7 +113,7 @@ static void begin(struct tk_call *call, const char *method, const char *path, co
         *call = (struct tk_call){.loop = &loop,
                                  .method = method,
                                  .path = path,
-                                 .query = "",
+                                 .query = query,
                                  .body = body ? fill(body) : "",
                                  .now_ms = STAGE_NOW_MS + at_s * 1000};
         call->headers[0] = (struct fake_header){"authorization", bearer};
@@ -413,6 +414,91 @@ static void after_a_restart(void **state) {
         lacks("replayed");
 }
 
+/* ---- doubts ---- */
+
+static void crash(void) {
+        stage_crash(s);
+        api_loop.worker = s->loops[0].worker;
+}
+
+static void look(const char *ask, int status, const char *piece) {
+        query = ask;
+        expect_at(1, "GET", "/v1/ledger/doubts", NULL, status, piece);
+        query = "";
+}
+
+static void a_doubt_is_shown_and_resolved(void **state) {
+        char path[256], id[TK_ID_TEXT_LEN + 1], piece[512];
+        TK_UNUSED(state);
+        look("", 200, "{\"doubts\":[],\"next\":null}");
+        post(AUTHORIZE, "{\"key\":\"%K\",\"id\":\"h\",\"cost\":{\"usd\":0.3}}", 200, "\"pass\"");
+        crash(); /* 0.3 was held, and a sixteenth of the rest was lent ahead */
+        tk_id_text(s->key.id, id);
+        snprintf(piece, sizeof piece,
+                 "{\"id\":\"%s:usd:lifetime:0\",\"subject_id\":\"%s\",\"meter\":\"usd\",\"window\":"
+                 "\"lifetime\","
+                 "\"number\":0,\"amount\":0.3625,\"since\":\"2096-10-02T07:06:40.000Z\",\"turns_at\":null,"
+                 "\"subject\":\"key\",\"description\":\"a customer\"}],\"next\":null}",
+                 id, id);
+        look("", 200, piece);
+        look("subject=organisation", 200, "\"doubts\":[]");
+        look("subject=workspace", 200, "\"doubts\":[]");
+        snprintf(path, sizeof path, "subject=%s&limit=1", id);
+        look(path, 200, piece);
+        snprintf(path, sizeof path, "after=%s:usd:lifetime:0", id);
+        look(path, 200, "\"doubts\":[]");
+        snprintf(path, sizeof path, "/v1/ledger/doubts/%s:usd:lifetime:0/resolve", id);
+        post(AUTHORIZE, "{\"key\":\"%K\",\"id\":\"rest\",\"cost\":{\"usd\":0.7}}", 200,
+             "\"verdict\":\"cap\"");
+        post(path, "{\"id\":\"w\",\"spent\":0.3626}", 400, "\"param\":\"spent\"");
+        post(path, "{\"id\":\"w\",\"spent\":0.3}", 200, "{\"doubt\":{\"id\":");
+        has("\"amount\":0.3625,");
+        has("\"spent\":0.3,\"freed\":0.0625}");
+        post(path, "{\"id\":\"w\",\"spent\":0.3}", 200, "{\"replayed\":true,\"doubt\":{");
+        post(path, "{\"id\":\"w\",\"spent\":0.2}", 409, "\"code\":\"conflict\"");
+        post(path, "{\"id\":\"v\",\"spent\":0.3}", 404, "\"code\":\"no_such_doubt\"");
+        post("/v1/ledger/doubts/x/resolve", "{\"id\":\"v\",\"spent\":0}", 404, "\"code\":\"no_such_doubt\"");
+        post(AUTHORIZE, "{\"key\":\"%K\",\"id\":\"rest\",\"cost\":{\"usd\":0.7}}", 200, "\"pass\"");
+        assert_int_equal(stage_posted(s, TK_METER_USD), 300000000);
+        look("", 200, "{\"doubts\":[],\"next\":null}");
+}
+
+static void pages_follow_each_other(void **state) {
+        struct tk_doubt doubt = {.window = {.kind = TK_WINDOW_LIFETIME}, .amount = 1, .since_ms = 1};
+        char next[256] = "limit=1";
+        TK_UNUSED(state);
+        assert_ok(tk_store_begin(s->store));
+        for (int i = 0; i < 3; i++) {
+                doubt.subject = (struct tk_id){{1, (uint8_t)i}};
+                assert_ok(tk_store_doubt_put(s->store, &doubt));
+        }
+        assert_ok(tk_store_commit(s->store));
+        for (int i = 0; i < 3; i++) {
+                look(next, 200, "\"subject\":\"user\",\"description\":null}],\"next\":");
+                const char *at = strstr(answered.body, "\"next\":\"");
+                assert_true((i == 2) == !at);
+                if (at)
+                        snprintf(next, sizeof next, "limit=1&after=%.*s",
+                                 (int)strcspn(at + strlen("\"next\":\""), "\""), at + strlen("\"next\":\""));
+        }
+}
+
+static void bad_questions_about_doubt(void **state) {
+        static const char *const bad[][2] = {
+                {"subject=", "subject"},      {"subject=me", "subject"},
+                {"subject=%00", "subject"},   {"subject=organisation&subject=workspace", "subject"},
+                {"limit=0", "limit"},         {"limit=1001", "limit"},
+                {"limit=-1", "limit"},        {"limit=", "limit"},
+                {"limit=1&limit=2", "limit"}, {"after=x", "after"},
+        };
+        TK_UNUSED(state);
+        for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+                char piece[64];
+                snprintf(piece, sizeof piece, "\"param\":\"%s\"", bad[i][1]);
+                look(bad[i][0], 400, piece);
+        }
+}
+
 int main(void) {
 #define STAGE_TEST(f) cmocka_unit_test_setup_teardown(f, open_stage, close_stage)
         const struct CMUnitTest tests[] = {
@@ -426,6 +512,9 @@ int main(void) {
                 STAGE_TEST(a_failing_store_is_503),
                 STAGE_TEST(who_leaves_has_still_asked),
                 STAGE_TEST(after_a_restart),
+                STAGE_TEST(a_doubt_is_shown_and_resolved),
+                STAGE_TEST(pages_follow_each_other),
+                STAGE_TEST(bad_questions_about_doubt),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -54,6 +54,11 @@ static enum tk_err read_nothing(struct tk_str body) {
         return tk_native_read_nothing(body, &refusal, why);
 }
 
+static enum tk_err read_word(struct tk_str body) {
+        struct tk_native_word w;
+        return tk_native_read_word(body, TK_METER_USD, &w, &refusal, why);
+}
+
 static void walk(const struct row *rows, size_t nr, read_f *read) {
         for (size_t i = 0; i < nr; i++) {
                 struct tk_json root;
@@ -195,6 +200,44 @@ static const struct row nothings[] = {
         {"no JSON", "x", ""},
 };
 
+static const struct row words[] = {
+        {"a word", "{\"id\":\"w\",\"spent\":0.5}", NULL},
+        {"nothing was spent", "{\"id\":\"w\",\"spent\":0}", NULL},
+        {"as text", "{\"id\":\"w\",\"spent\":\"0.000000001\"}", NULL},
+        {"without an id", "{\"spent\":1}", "\"path\":\"id\""},
+        {"without an amount", "{\"id\":\"w\"}", "\"path\":\"spent\""},
+        {"less than nothing", "{\"id\":\"w\",\"spent\":-1}", "\"path\":\"spent\""},
+        {"more than can be counted", "{\"id\":\"w\",\"spent\":9223372037}", "\"path\":\"spent\""},
+        {"no amount at all", "{\"id\":\"w\",\"spent\":null}", "\"path\":\"spent\""},
+        {"a bad id", "{\"id\":\"w w\",\"spent\":1}", "\"path\":\"id\""},
+        {"more members", "{\"id\":\"w\",\"spent\":1,\"freed\":1}", "'freed'"},
+        {"no JSON", "x", ""},
+        {"no object", "[]", "\"path\":\"\""},
+};
+
+/* In whole units of money, and in counts as far as they go. */
+static void a_word_is_exact(void **state) {
+        static const struct {
+                enum tk_meter meter;
+                const char *body;
+                int64_t spent;
+        } rows[] = {
+                {TK_METER_USD, "{\"id\":\"w\",\"spent\":\"9223372035.999999999\"}",
+                 INT64_C(9223372035999999999)},
+                {TK_METER_USD, "{\"id\":\"w\",\"spent\":0.25}", 250000000},
+                {TK_METER_TOKENS, "{\"id\":\"w\",\"spent\":9223372036854775807}", INT64_MAX},
+        };
+        TK_UNUSED(state);
+        for (size_t i = 0; i < COUNT(rows); i++) {
+                struct tk_native_word w;
+                refusal = TK_BUF(TK_ISSUES_BYTES_MAX);
+                assert_ok(tk_native_read_word(tk_str_of(rows[i].body), rows[i].meter, &w, &refusal, why));
+                assert_string_equal(w.id, "w");
+                assert_true(w.spent == rows[i].spent);
+                tk_buf_free(&refusal);
+        }
+}
+
 static void bodies(void **state) {
         TK_UNUSED(state);
         print_message("-- authorize\n");
@@ -207,6 +250,8 @@ static void bodies(void **state) {
         walk(posts, COUNT(posts), read_post);
         print_message("-- void\n");
         walk(nothings, COUNT(nothings), read_nothing);
+        print_message("-- resolve\n");
+        walk(words, COUNT(words), read_word);
 }
 
 /* A charge is never less than what was written. */
@@ -279,6 +324,7 @@ static void what_authorize_means(void **state) {
 }
 
 int main(void) {
-        const struct CMUnitTest tests[] = {TEST(bodies), TEST(parts_of_a_nano), TEST(what_authorize_means)};
+        const struct CMUnitTest tests[] = {TEST(bodies), TEST(a_word_is_exact), TEST(parts_of_a_nano),
+                                           TEST(what_authorize_means)};
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

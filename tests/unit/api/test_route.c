@@ -165,6 +165,7 @@ static void dialects(void **state) {
                 {"/v1/holds", TK_DIALECT_NATIVE},
                 {"/v1/holds/x/none", TK_DIALECT_NATIVE},
                 {"/v1/verify?x", TK_DIALECT_NATIVE},
+                {"/v1/ledger/none", TK_DIALECT_NATIVE},
                 {"", TK_DIALECT_NATIVE},
                 {"/healthz", TK_DIALECT_NATIVE},
                 {"/api", TK_DIALECT_NATIVE},

@@ -62,6 +62,14 @@ void tk_api_verify(struct tk_api_call *c) {
         tk_api_chat(c);
 }
 
+void tk_api_doubts_list(struct tk_api_call *c) {
+        tk_api_chat(c);
+}
+
+void tk_api_doubts_resolve(struct tk_api_call *c) {
+        tk_api_chat(c);
+}
+
 static void add_model(const char *id, enum tk_model_type type, bool priced, bool is_private) {
         struct tk_model model = {.id = (char *)(uintptr_t)id,
                                  .type = type,
