@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * backend: where the key commands do their work. Two kinds: backend_store.c on the store of the
- * configuration, in this process, also beside a running server; backend_http.c through the API of a
+ * backend: where the commands around keys and doubts do their work. Two kinds: backend_store.c on the store
+ * of the configuration, in this process, also beside a running server; backend_http.c through the API of a
  * server. A command does not know which one it has.
  *
  * Keys come back as text that is ready to be shown, because the two kinds know them in different forms:
@@ -16,6 +16,7 @@
 #include "core/keyfmt.h"
 #include "core/money.h"
 #include "core/time.h"
+#include "store/store.h"
 
 #define TK_VIEW_TEXT  40
 #define TK_TOTALS_MAX 5
@@ -52,6 +53,17 @@ struct tk_call_view {
         unsigned flags; /* TK_ENTRY_* */
 };
 
+/* What a crash left open, ready to be shown. */
+struct tk_doubt_view {
+        struct tk_doubt doubt;
+        char subject[TK_ID_TEXT_LEN + 1]; /* "org", "workspace" or an id */
+        char description[TK_DESCRIPTION_BYTES_MAX + 1];
+        char window[TK_VIEW_TEXT];
+        char ends[TK_VIEW_TEXT]; /* "": never */
+        char since[TK_VIEW_TEXT];
+        char amount[TK_CAP_TEXT_MAX];
+};
+
 enum tk_change_op { TK_CHANGE_KEEP, TK_CHANGE_CLEAR, TK_CHANGE_SET };
 
 /* What a new key shall have, or what shall become of one. */
@@ -73,6 +85,7 @@ struct tk_key_change {
 struct tk_backend;
 typedef void tk_view_each_f(const struct tk_key_view *view, void *ctx);
 typedef void tk_call_each_f(const struct tk_call_view *call, void *ctx);
+typedef void tk_doubt_view_each_f(const struct tk_doubt_view *view, void *ctx);
 
 /* On a fault each has put its reason into backend->why. Ids are well formed. */
 struct tk_backend_ops {
@@ -87,6 +100,11 @@ struct tk_backend_ops {
         /* Recent calls, newest first, of one key or (NULL) of all. NULL: this kind cannot tell. */
         enum tk_err (*calls)(struct tk_backend *backend, const char *id, unsigned limit, tk_call_each_f *each,
                              void *ctx);
+        /* Of "org", "workspace", an id or (NULL) of all. NULL, and so is the next: the command works on the
+         * store. */
+        enum tk_err (*doubts)(struct tk_backend *backend, const char *subject, tk_doubt_view_each_f *each,
+                              void *ctx);
+        enum tk_err (*resolve)(struct tk_backend *backend, const struct tk_doubt *doubt, int64_t spent);
         void (*close)(struct tk_backend *backend);
 };
 

@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The key commands through the Venice routes of a running server. Caps are read from the raw text of the
+ * The commands around keys through the Venice routes of a running server, those around doubts through its
+ * native ones. Caps are read from the raw text of the
  * JSON numbers and never through a double, so that what is shown is what is enforced. What comes from the
  * server is bounded and checked like any input: it may not be a Tollkey at all.
  */
 #include "cli/backend.h"
 
 #include "cli/client.h"
+#include "cli/measure.h"
 #include "cli/output.h"
+#include "rt/clock.h"
+#include "rt/rand.h"
+#include "service/word.h"
 #include "wire/json_scan.h"
 #include "wire/json_write.h"
 
@@ -17,6 +22,8 @@
 #include <string.h>
 
 #define KEYS_PATH   "/api/v1/api_keys"
+#define DOUBTS_PATH "/v1/ledger/doubts"
+#define PAGES_MAX   100000 /* of doubts: a server that says "more" for ever is none of ours */
 #define KEY_ENV     "TOLLKEY_ADMIN_KEY"
 #define ANSWER_ROOM 65536 /* so that an answer with a secret is not copied by growing */
 
@@ -44,7 +51,8 @@ static enum tk_err strange(struct http_backend *b) {
 
 /* ---- one request ---- */
 
-/* The server's words for a refusal: {"error": "text"} or {"error": {"message": "text"}}. */
+/* The server's words for a refusal: {"error": "text"}, {"error": {"message": "text"}} or {"detail": "text"}.
+ */
 static void explain_status(struct http_backend *b, int status) {
         struct tk_json root, error;
         char text[512] = "", clean[512];
@@ -55,6 +63,10 @@ static void explain_status(struct http_backend *b, int status) {
                         error.type = TK_JSON_NULL;
                 if (error.type != TK_JSON_STRING || tk_json_string(error, text, sizeof text, &len) != TK_OK)
                         text[0] = '\0';
+        } else if (tk_json_check(tk_buf_str(&b->answer), &root, NULL) == TK_OK &&
+                   tk_json_get(root, "detail", &error) && error.type == TK_JSON_STRING &&
+                   tk_json_string(error, text, sizeof text, &len) != TK_OK) {
+                text[0] = '\0';
         }
         snprintf(b->head.why, sizeof b->head.why, "%s answers %d%s%s", tk_client_url(b->client), status,
                  text[0] ? ": " : "", tk_printable(text, clean, sizeof clean));
@@ -321,6 +333,112 @@ static enum tk_err http_revoke(struct tk_backend *backend, const char *id) {
         return tk_json_get(root, "success", &success) && tk_json_is_true(success) ? TK_OK : strange(b);
 }
 
+/* ---- doubts ---- */
+
+static bool subject_of(struct tk_json row, struct tk_doubt_view *view) {
+        char kind[TK_VIEW_TEXT];
+        struct tk_id id;
+        if (!must_text(row, "subject", kind, sizeof kind) ||
+            !must_text(row, "subject_id", view->subject, sizeof view->subject) ||
+            !tk_id_parse(tk_str_of(view->subject), &id) || !tk_id_eq(id, view->doubt.subject))
+                return false;
+        if (strcmp(kind, "organisation") == 0)
+                snprintf(view->subject, sizeof view->subject, "org");
+        else if (strcmp(kind, "workspace") == 0)
+                snprintf(view->subject, sizeof view->subject, "workspace");
+        return true;
+}
+
+static bool doubt_view_of(struct tk_json row, struct tk_doubt_view *view) {
+        char name[TK_DOUBT_NAME_MAX + 1], window[TK_WINDOW_TEXT];
+        struct tk_json amount;
+        uint64_t value;
+        memset(view, 0, sizeof *view);
+        if (row.type != TK_JSON_OBJECT || !must_text(row, "id", name, sizeof name) ||
+            !tk_doubt_name_parse(tk_str_of(name), &view->doubt) || !subject_of(row, view) ||
+            !text_of(row, "description", view->description, sizeof view->description) ||
+            !must_text(row, "since", view->since, sizeof view->since) ||
+            !text_of(row, "turns_at", view->ends, sizeof view->ends) ||
+            !tk_json_get(row, "amount", &amount) || amount.type != TK_JSON_NUMBER ||
+            tk_cap_parse(view->doubt.meter, amount.raw, &value) != TK_OK || value == 0 || value > INT64_MAX)
+                return false;
+        view->doubt.amount = (int64_t)value;
+        tk_cap_text(view->doubt.meter, value, view->amount);
+        tk_window_text(view->doubt.window, window);
+        return tk_str_copy(tk_str_of(window), view->window, sizeof view->window);
+}
+
+/* One page. *next: where the following one begins, "": there is none. */
+static enum tk_err doubts_page(struct http_backend *b, const char *subject, char next[TK_DOUBT_NAME_MAX + 1],
+                               tk_doubt_view_each_f *each, void *ctx) {
+        char path[sizeof DOUBTS_PATH + 2 * (size_t)TK_DOUBT_NAME_MAX];
+        struct tk_json root, rows, row;
+        struct tk_doubt_view view;
+        struct tk_doubt after;
+        struct tk_str key;
+        snprintf(path, sizeof path, DOUBTS_PATH "?limit=1000%s%s%s%s", subject ? "&subject=" : "",
+                 subject ? subject : "", next[0] ? "&after=" : "", next);
+        enum tk_err err = request(b, "GET", path, TK_STR(""), &root);
+        if (err != TK_OK)
+                return err;
+        if (!tk_json_get(root, "doubts", &rows) || rows.type != TK_JSON_ARRAY ||
+            !text_of(root, "next", next, TK_DOUBT_NAME_MAX + 1) ||
+            (next[0] && !tk_doubt_name_parse(tk_str_of(next), &after)))
+                return strange(b);
+        struct tk_json_iter iter = tk_json_each(rows);
+        while (tk_json_next(&iter, &key, &row)) {
+                if (!doubt_view_of(row, &view))
+                        return strange(b);
+                each(&view, ctx);
+        }
+        return TK_OK;
+}
+
+static enum tk_err http_doubts(struct tk_backend *backend, const char *subject, tk_doubt_view_each_f *each,
+                               void *ctx) {
+        struct http_backend *b = (struct http_backend *)backend;
+        char next[TK_DOUBT_NAME_MAX + 1] = "";
+        if (subject && strcmp(subject, "org") == 0)
+                subject = "organisation";
+        for (unsigned pages = 0; pages < PAGES_MAX; pages++) {
+                enum tk_err err = doubts_page(b, subject, next, each, ctx);
+                if (err != TK_OK || !next[0])
+                        return err;
+        }
+        return strange(b);
+}
+
+/* Under an id of its own, so that a word that arrives twice counts once. */
+static enum tk_err http_resolve(struct tk_backend *backend, const struct tk_doubt *doubt, int64_t spent) {
+        struct http_backend *b = (struct http_backend *)backend;
+        char name[TK_DOUBT_NAME_MAX + 1], path[sizeof DOUBTS_PATH + sizeof name + 16];
+        char id[TK_ID_TEXT_LEN + 1], amount[TK_CAP_TEXT_MAX];
+        struct tk_buf body = TK_BUF(4096);
+        struct tk_json root;
+        struct tk_jw w = tk_jw_begin(&body);
+        if (tk_rand_init() != TK_OK) {
+                snprintf(b->head.why, sizeof b->head.why, "no random bytes");
+                return TK_E_IO;
+        }
+        tk_doubt_name_text(doubt, name);
+        snprintf(path, sizeof path, DOUBTS_PATH "/%s/resolve", name);
+        tk_id_text(tk_rand_id(tk_clock_now_ms()), id);
+        tk_cap_text(doubt->meter, (uint64_t)spent, amount);
+        tk_jw_object(&w);
+        tk_jw_key(&w, "id");
+        tk_jw_text(&w, id);
+        tk_jw_key(&w, "spent");
+        tk_jw_text(&w, amount);
+        tk_jw_end(&w);
+        enum tk_err err = TK_E_NO_MEMORY;
+        if (tk_buf_ok(&body))
+                err = request(b, "POST", path, tk_buf_str(&body), &root);
+        else
+                snprintf(b->head.why, sizeof b->head.why, "out of memory");
+        tk_buf_free(&body);
+        return err;
+}
+
 /* ---- life ---- */
 
 static void http_close(struct tk_backend *backend) {
@@ -338,6 +456,8 @@ static const struct tk_backend_ops ops = {
         .get = http_get,
         .edit = http_edit,
         .revoke = http_revoke,
+        .doubts = http_doubts,
+        .resolve = http_resolve,
         .close = http_close,
 };
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The commands around doubt: what a crash left open, and an operator's word on it. They work on the store,
- * beside a server that runs or not; it reads the change log and goes by the word within a second.
+ * beside a server that runs or not, which reads the change log and goes by the word within a second; or, with
+ * --url, through a running server.
  */
+#include "cli/backend.h"
 #include "cli/measure.h"
 #include "cli/output.h"
 #include "cli/subject.h"
@@ -16,17 +18,7 @@
 
 /* ---- showing ---- */
 
-struct view {
-        const struct tk_doubt *doubt;
-        char subject[TK_ID_TEXT_LEN + 1]; /* "org", "workspace" or an id */
-        char description[TK_DESCRIPTION_BYTES_MAX + 1];
-        char window[TK_WINDOW_TEXT];
-        char ends[TK_TIME_TEXT_LEN + 1]; /* "": never */
-        char since[TK_TIME_TEXT_LEN + 1];
-        char amount[TK_CAP_TEXT_MAX];
-};
-
-static enum tk_err name_subject(struct tk_local *local, struct tk_id id, struct view *out) {
+static enum tk_err name_subject(struct tk_local *local, struct tk_id id, struct tk_doubt_view *out) {
         struct tk_key key;
         const char *word = tk_id_eq(id, tk_store_org(local->store))         ? "org"
                            : tk_id_eq(id, tk_store_workspace(local->store)) ? "workspace"
@@ -42,9 +34,10 @@ static enum tk_err name_subject(struct tk_local *local, struct tk_id id, struct 
         return err == TK_E_NOT_FOUND ? TK_OK : err;
 }
 
-static enum tk_err fill_view(struct tk_local *local, const struct tk_doubt *doubt, struct view *out) {
+static enum tk_err fill_view(struct tk_local *local, const struct tk_doubt *doubt,
+                             struct tk_doubt_view *out) {
         const int64_t end_s = tk_window_end_s(doubt->window, doubt->number);
-        *out = (struct view){.doubt = doubt};
+        *out = (struct tk_doubt_view){.doubt = *doubt};
         tk_window_text(doubt->window, out->window);
         if (end_s != INT64_MAX)
                 tk_time_text(end_s * 1000, out->ends);
@@ -58,16 +51,16 @@ static void put_text(struct tk_jw *w, const char *name, const char *text) {
         tk_jw_text(w, text[0] ? text : NULL);
 }
 
-static void put_doubt(struct tk_jw *w, const struct view *view) {
+static void put_doubt(struct tk_jw *w, const struct tk_doubt_view *view) {
         put_text(w, "subject", view->subject);
         put_text(w, "description", view->description);
-        put_text(w, "meter", tk_meter_name(view->doubt->meter));
+        put_text(w, "meter", tk_meter_name(view->doubt.meter));
         put_text(w, "window", view->window);
         tk_jw_key(w, "number");
-        tk_jw_i64(w, view->doubt->number);
+        tk_jw_i64(w, view->doubt.number);
         put_text(w, "turns_at", view->ends);
         put_text(w, "since", view->since);
-        tk_amount_json(w, "amount", view->doubt->meter, view->amount);
+        tk_amount_json(w, "amount", view->doubt.meter, view->amount);
 }
 
 static int fail_at(const struct tk_local *local, enum tk_err err) {
@@ -77,8 +70,8 @@ static int fail_at(const struct tk_local *local, enum tk_err err) {
 /* ---- doubt ---- */
 
 struct listing {
-        struct tk_local *local;
-        struct tk_jw *w; /* NULL: into the table */
+        struct tk_local *local; /* NULL: through a server */
+        struct tk_jw *w;        /* NULL: into the table */
         struct tk_table *table;
         unsigned nr;
         enum tk_err err;
@@ -92,12 +85,12 @@ static void show_heading(struct tk_table *table) {
                 tk_table_cell(table, heading[i]);
 }
 
-static void show_row(struct tk_table *table, const struct view *view) {
+static void show_row(struct tk_table *table, const struct tk_doubt_view *view) {
         char number[32];
-        snprintf(number, sizeof number, "%lld", (long long)view->doubt->number);
+        snprintf(number, sizeof number, "%lld", (long long)view->doubt.number);
         const char *const cells[] = {view->subject,
                                      view->description,
-                                     tk_meter_name(view->doubt->meter),
+                                     tk_meter_name(view->doubt.meter),
                                      view->window,
                                      number,
                                      view->since,
@@ -107,29 +100,32 @@ static void show_row(struct tk_table *table, const struct view *view) {
                 tk_table_cell(table, cells[i]);
 }
 
+static void show_one(const struct tk_doubt_view *view, void *ctx) {
+        struct listing *l = ctx;
+        l->nr++;
+        if (!l->w) {
+                show_row(l->table, view);
+                return;
+        }
+        tk_jw_object(l->w);
+        put_doubt(l->w, view);
+        tk_jw_end(l->w);
+}
+
 /* Of a window that has ended nothing counts any longer. */
 static bool list_one(const struct tk_doubt *doubt, void *ctx) {
         struct listing *l = ctx;
-        struct view view;
+        struct tk_doubt_view view;
         if (tk_window_end_s(doubt->window, doubt->number) <= tk_floor_div(l->local->now_ms, 1000))
                 return true;
         l->err = fill_view(l->local, doubt, &view);
         if (l->err != TK_OK)
                 return false;
-        l->nr++;
-        if (!l->w) {
-                show_row(l->table, &view);
-                return true;
-        }
-        tk_jw_object(l->w);
-        put_doubt(l->w, &view);
-        tk_jw_end(l->w);
+        show_one(&view, l);
         return true;
 }
 
 static int print_list(const struct listing *l, struct tk_buf *buf) {
-        if (l->err != TK_OK)
-                return fail_at(l->local, l->err);
         if (l->w)
                 return tk_print_buf(buf);
         if (l->nr)
@@ -138,28 +134,53 @@ static int print_list(const struct listing *l, struct tk_buf *buf) {
         return TK_EXIT_OK;
 }
 
+static bool is_remote(const struct tk_cmd_line *line) {
+        return line->opt[TK_OPT_url] || line->opt[TK_OPT_key_stdin];
+}
+
+/* An exit code after a message, or TK_EXIT_OK. */
+static int list_local(const struct tk_cmd_line *line, struct listing *l) {
+        struct tk_local local;
+        int code = TK_EXIT_FAILED;
+        if (tk_local_open(line, false, &local)) {
+                l->local = &local;
+                enum tk_err err = tk_reader_doubt_list(local.reader, (struct tk_id){{0}}, list_one, l);
+                l->local = NULL;
+                err = l->err == TK_OK ? err : l->err;
+                code = err == TK_OK ? TK_EXIT_OK : fail_at(&local, err);
+        }
+        tk_local_close(&local);
+        return code;
+}
+
+static int list_remote(const struct tk_cmd_line *line, struct listing *l) {
+        int code;
+        struct tk_backend *backend = tk_backend_open(line, &code);
+        if (!backend)
+                return code;
+        code = TK_EXIT_OK;
+        if (backend->ops->doubts(backend, NULL, show_one, l) != TK_OK)
+                code = tk_fail("%s", backend->why);
+        tk_backend_close(&backend);
+        return code;
+}
+
 int tk_cmd_ledger_doubt(const struct tk_cmd_line *line) {
         struct tk_buf buf = TK_BUF(JSON_MAX);
         struct tk_table table = {0};
         struct tk_jw w = tk_jw_begin(&buf);
-        struct tk_local local;
-        struct listing l = {&local, line->opt[TK_OPT_json] ? &w : NULL, &table, 0, TK_OK};
-        int code = TK_EXIT_FAILED;
-        if (tk_local_open(line, false, &local)) {
-                show_heading(&table);
-                tk_jw_object(&w);
-                tk_jw_key(&w, "doubts");
-                tk_jw_array(&w);
-                enum tk_err err = tk_reader_doubt_list(local.reader, (struct tk_id){{0}}, list_one, &l);
-                tk_jw_end(&w);
-                tk_jw_end(&w);
-                if (l.err == TK_OK)
-                        l.err = err;
+        struct listing l = {.w = line->opt[TK_OPT_json] ? &w : NULL, .table = &table};
+        show_heading(&table);
+        tk_jw_object(&w);
+        tk_jw_key(&w, "doubts");
+        tk_jw_array(&w);
+        int code = is_remote(line) ? list_remote(line, &l) : list_local(line, &l);
+        tk_jw_end(&w);
+        tk_jw_end(&w);
+        if (code == TK_EXIT_OK)
                 code = print_list(&l, &buf);
-        }
         tk_table_free(&table);
         tk_buf_free(&buf);
-        tk_local_close(&local);
         return code;
 }
 
@@ -167,7 +188,7 @@ int tk_cmd_ledger_doubt(const struct tk_cmd_line *line) {
 
 /* How much of which doubt was really spent. */
 struct word {
-        struct tk_subject subject;
+        const char *subject; /* as it was given */
         enum tk_meter meter;
         struct tk_window_spec window; /* its anchor does not matter */
         bool has_number;              /* needed when several fit */
@@ -203,7 +224,7 @@ static bool read_spent(const char *text, struct word *word) {
 }
 
 static bool read_word(const struct tk_cmd_line *line, struct word *out) {
-        *out = (struct word){.has_number = false};
+        *out = (struct word){.subject = line->hole};
         return tk_meter_read(line->opt[TK_OPT_meter], &out->meter) &&
                tk_window_read(line->opt[TK_OPT_window], &out->window) &&
                (!line->opt[TK_OPT_number] || read_number(line->opt[TK_OPT_number], out)) &&
@@ -230,8 +251,9 @@ static bool match_one(const struct tk_doubt *doubt, void *ctx) {
 /* The exit code after a message, or TK_EXIT_OK: the word fits what was matched. */
 static int judge(const struct matching *m) {
         const struct word *word = m->word;
-        const char *meter = tk_meter_name(word->meter), *subject = word->subject.name;
-        char window[TK_WINDOW_TEXT], amount[TK_CAP_TEXT_MAX];
+        const char *meter = tk_meter_name(word->meter);
+        char window[TK_WINDOW_TEXT], amount[TK_CAP_TEXT_MAX], subject[64];
+        tk_printable(word->subject, subject, sizeof subject);
         tk_window_text(word->window, window);
         if (m->nr == 0)
                 return tk_fail(
@@ -247,10 +269,11 @@ static int judge(const struct matching *m) {
         return tk_fail("only %s %s is in doubt: more cannot have been spent", amount, meter);
 }
 
-static int print_word(const struct tk_cmd_line *line, const struct word *word, const struct view *view) {
+static int print_word(const struct tk_cmd_line *line, const struct word *word,
+                      const struct tk_doubt_view *view) {
         char spent[TK_CAP_TEXT_MAX], freed[TK_CAP_TEXT_MAX];
         tk_cap_text(word->meter, (uint64_t)word->spent, spent);
-        tk_cap_text(word->meter, (uint64_t)(view->doubt->amount - word->spent), freed);
+        tk_cap_text(word->meter, (uint64_t)(view->doubt.amount - word->spent), freed);
         if (!line->opt[TK_OPT_json]) {
                 printf("of %s %s in doubt, %s was spent and %s is free again\n", view->amount,
                        tk_meter_name(word->meter), spent, freed);
@@ -269,13 +292,14 @@ static int print_word(const struct tk_cmd_line *line, const struct word *word, c
 /* All in one batch, so that nobody changes what is read here before it is written. */
 static int resolve(const struct tk_cmd_line *line, struct tk_local *local, struct word *word) {
         struct matching m = {.word = word};
-        struct view view;
+        struct tk_doubt_view view;
+        struct tk_subject subject;
         enum tk_err err;
-        if (!tk_subject_parse(local, line->hole, &word->subject))
+        if (!tk_subject_parse(local, line->hole, &subject))
                 return TK_EXIT_USAGE;
         if ((err = tk_local_begin(local)) != TK_OK)
                 return fail_at(local, err);
-        err = tk_reader_doubt_list(local->reader, word->subject.id, match_one, &m);
+        err = tk_reader_doubt_list(local->reader, subject.id, match_one, &m);
         const int code = err == TK_OK ? judge(&m) : fail_at(local, err);
         if (code != TK_EXIT_OK) {
                 tk_store_rollback(local->store);
@@ -288,12 +312,56 @@ static int resolve(const struct tk_cmd_line *line, struct tk_local *local, struc
         return err == TK_OK ? print_word(line, word, &view) : fail_at(local, err);
 }
 
+struct matching_views {
+        struct matching m;
+        struct tk_doubt_view found; /* the last one that matched */
+};
+
+static void match_view(const struct tk_doubt_view *view, void *ctx) {
+        struct matching_views *v = ctx;
+        unsigned before = v->m.nr;
+        (void)match_one(&view->doubt, &v->m);
+        if (v->m.nr > before)
+                v->found = *view;
+}
+
+/* The server checks it again: what is in doubt may change in between. */
+static int resolve_with(const struct tk_cmd_line *line, struct tk_backend *backend, const struct word *word) {
+        struct matching_views v = {.m = {.word = word}};
+        if (backend->ops->doubts(backend, word->subject, match_view, &v) != TK_OK)
+                return tk_fail("%s", backend->why);
+        int code = judge(&v.m);
+        if (code != TK_EXIT_OK)
+                return code;
+        if (backend->ops->resolve(backend, &v.found.doubt, word->spent) != TK_OK)
+                return tk_fail("%s", backend->why);
+        return print_word(line, word, &v.found);
+}
+
+static int resolve_remote(const struct tk_cmd_line *line, const struct word *word) {
+        const struct tk_str subject = tk_str_of(word->subject);
+        struct tk_id id;
+        char said[64];
+        int code;
+        if (!tk_str_is(subject, "org") && !tk_str_is(subject, "workspace") && !tk_id_parse(subject, &id))
+                return tk_misuse("'%s' carries no limits: expects org, workspace or an id",
+                                 tk_printable(word->subject, said, sizeof said));
+        struct tk_backend *backend = tk_backend_open(line, &code);
+        if (!backend)
+                return code;
+        code = resolve_with(line, backend, word);
+        tk_backend_close(&backend);
+        return code;
+}
+
 int tk_cmd_ledger_resolve(const struct tk_cmd_line *line) {
         struct tk_local local;
         struct word word;
         int code = TK_EXIT_FAILED;
         if (!read_word(line, &word))
                 return TK_EXIT_USAGE;
+        if (is_remote(line))
+                return resolve_remote(line, &word);
         if (tk_local_open(line, false, &local))
                 code = resolve(line, &local, &word);
         tk_local_close(&local);

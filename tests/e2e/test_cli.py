@@ -198,7 +198,9 @@ def test_help_about_a_group_shows_all_of_it(bare):
     (["ledger", "resolve", NOWHERE, "--meter", "usd", "--window", "day", "--spent", "9" * 10], "expects an amount"),
     (["ledger", "resolve", NOWHERE, "--meter", "usd", "--window", "day", "--spent", "0", "--number", "x"],
      "--number x: expects the number of a window"),
-    (["ledger", "doubt", "--url", "http://h"], "does not take --url"),
+    (["ledger", "doubt", "--url", "http://h", "--config", "x"], "do not go together"),
+    (["ledger", "doubt", "--key-stdin"], "is for --url"),
+    (["limit", "list", "--url", "http://h"], "does not take --url"),
     (["--json", "demo-upstream", "x"], "has to be the first word"),
     (["serve", "--listen", "8080"], "expects HOST:PORT"),
 ])

@@ -8,6 +8,7 @@ import concurrent.futures
 import contextlib
 import json
 import sqlite3
+import subprocess
 import time
 from decimal import Decimal
 
@@ -15,7 +16,7 @@ import httpx
 import openai
 import pytest
 
-from stack import NANO_OUTPUT, PATIENCE, PRICE, Stack, entries
+from stack import BINARY, NANO_OUTPUT, PATIENCE, PRICE, Stack, entries
 
 STREAMS = 4
 MODELS = [{"id": name, "provider": "demo", "upstream_id": "demo-small" + pace, "max_output_tokens": 4096, "price": PRICE}
@@ -176,3 +177,69 @@ def test_a_clean_stop_leaves_nothing_open(stack):
     stack.start()
     assert doubts(stack) == []
     assert "nothing is in doubt" in stack.cli("ledger", "doubt").stderr
+
+
+def remote(stack, admin, *args, check=True):
+    """The command line through the server: it needs no configuration and no file."""
+    done = subprocess.run([BINARY, "ledger", *args, "--url", stack.url, "--key-stdin"], input=admin["key"] + "\n",
+                          capture_output=True, text=True, timeout=60 * PATIENCE)
+    if check:
+        assert done.returncode == 0, done.stderr
+    return done
+
+
+def test_the_api_shows_a_doubt_and_takes_a_word(stack):
+    """As at the command line; and what is free again is free before the answer comes."""
+    cap = Decimal("0.01")
+    key, admin = stack.key(usd=cap, period="month", description="in doubt"), stack.key("admin")
+    kill_amid_streams(stack, key)
+    stack.start()
+    [known] = doubts(stack, key["id"])
+    api = stack.caller(admin["key"])
+    page = api.get("/v1/ledger/doubts", params={"subject": key["id"]}).json(parse_float=Decimal)
+    [doubt] = page["doubts"]
+    assert page["next"] is None
+    assert (doubt["subject"], doubt["subject_id"], doubt["description"]) == ("key", key["id"], "in doubt")
+    assert (doubt["meter"], doubt["window"], doubt["number"]) == ("usd", "month", known["number"])
+    assert (doubt["since"], doubt["turns_at"]) == (known["since"], known["turns_at"])
+    assert doubt["amount"] == Decimal(known["amount"])
+    assert stack.caller(key["key"]).get("/v1/ledger/doubts").status_code == 403
+
+    before, used = posted(stack, key), spend_all(stack, key)
+    assert used <= cap - doubt["amount"]
+    path = f"/v1/ledger/doubts/{doubt['id']}/resolve"
+    word = {"id": "bill-1", "spent": format(doubt["amount"] / 2, ".9f")}
+    assert api.post(path, json={"id": "bill-0", "spent": "1"}).status_code == 400
+    said = api.post(path, json=word)
+    assert said.status_code == 200 and "replayed" not in said.json()
+    ask(stack, key["key"], max_tokens=1)  # at once, and not within a second
+    for _ in range(2):
+        assert api.post(path, json=word).json()["replayed"] is True
+        stack.server.stop()
+        stack.start()
+        api = stack.caller(admin["key"])
+    assert api.post(path, json={**word, "spent": 0}).status_code == 409
+    assert api.post(path, json={**word, "id": "bill-2"}).status_code == 404
+    assert doubts(stack, key["id"]) == []
+    assert before + Decimal(word["spent"]) < posted(stack, key)
+    assert cap - Decimal("0.0001") < spend_all(stack, key) <= cap
+
+
+def test_the_command_line_works_through_a_server(stack):
+    key, admin = stack.key(usd=1, period="lifetime", description="in doubt"), stack.key("admin")
+    kill_amid_streams(stack, key)
+    stack.start()
+    on_store = [json.loads(stack.cli("ledger", "doubt", "--json").stdout), stack.cli("ledger", "doubt").stdout]
+    assert [json.loads(remote(stack, admin, "doubt", "--json").stdout), remote(stack, admin, "doubt").stdout] == on_store
+    [doubt] = doubts(stack, key["id"])
+    word = ["resolve", key["id"], "--meter", "usd", "--window", "lifetime", "--spent"]
+    refused = remote(stack, admin, *word, "2", check=False)
+    assert refused.returncode == 1 and f"only {doubt['amount']} usd is in doubt" in refused.stderr
+    said = json.loads(remote(stack, admin, *word, "0", "--json").stdout)
+    assert said == {**doubt, "spent": "0", "freed": doubt["amount"]}
+    again = remote(stack, admin, *word, "0", check=False)
+    assert again.returncode == 1 and "nothing of" in again.stderr
+    assert remote(stack, admin, "resolve", "nobody", *word[2:], "0", check=False).returncode == 2
+    refused = remote(stack, key, "doubt", check=False)
+    assert refused.returncode == 1 and "403" in refused.stderr and "right" in refused.stderr
+    assert "nothing is in doubt" in remote(stack, admin, "doubt").stderr
