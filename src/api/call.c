@@ -5,6 +5,29 @@
 
 #define PROBLEM_BYTES_MAX 16384
 
+static void copy(struct tk_str text, char *out, size_t size) {
+        bool fitted = tk_str_copy(text, out, size);
+        MUST(fitted);
+}
+
+/* The path as it was sent, or, when a record cannot hold that, the pattern that it fits. */
+static struct tk_str uri_of(const struct tk_api_call *c) {
+        const struct tk_str path = tk_call_path(c->call);
+        bool is_plain = path.len <= TK_AUDIT_URI_MAX;
+        for (size_t i = 0; is_plain && i < path.len; i++)
+                is_plain = path.at[i] > ' ' && path.at[i] <= '~';
+        return is_plain ? path : tk_str_of(c->route->path);
+}
+
+struct tk_actor tk_api_actor(const struct tk_api_call *c) {
+        struct tk_actor actor = {.kind = TK_ACTOR_KEY, .id = c->key->id, .status = 200};
+        copy(tk_call_method(c->call), actor.method, sizeof actor.method);
+        copy(uri_of(c), actor.uri, sizeof actor.uri);
+        copy(tk_str_of(tk_call_id(c->call)), actor.request_id, sizeof actor.request_id);
+        copy(tk_call_peer(c->call), actor.client, sizeof actor.client);
+        return actor;
+}
+
 void tk_api_problem(struct tk_api_call *c, enum tk_problem_id id, const char *param, const char *detail) {
         struct tk_problem problem = {
                 .id = id,

@@ -46,6 +46,9 @@ struct tk_api_call {
         bool above_key; /* what refused is a limit of the workspace or organisation: tk_problem.above_key */
 };
 
+/* Whoever the call's key belongs to, as the audit log shall know them. The route needs a key. */
+struct tk_actor tk_api_actor(const struct tk_api_call *c);
+
 /*
  * Answers with the row of tbl/problem.tbl in the call's dialect. param: the parameter to blame, or NULL;
  * detail: a sentence more, or NULL (of MODEL_PRIVACY: the model's id); neither may hold a key. Both are

@@ -150,7 +150,8 @@ static void say(struct tk_api_call *c, const struct tk_doubt *of, const struct t
         job->c.key = NULL;
         job->spent = read->spent;
         tk_call_on_gone(c->call, forget_call, job);
-        tk_word_say(c->worker, &word, said, job);
+        const struct tk_actor actor = tk_api_actor(c);
+        tk_word_say(c->worker, &actor, &word, said, job);
 }
 
 void tk_api_doubts_resolve(struct tk_api_call *c) {

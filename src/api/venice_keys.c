@@ -15,6 +15,8 @@
 struct job {
         struct tk_api_call c; /* c.call is NULL once the client is gone */
         struct tk_id org;
+        struct tk_actor
+                undoer; /* create: who takes the key back when nobody is there to be told its secret */
         struct tk_key_text secret;  /* create: wiped when the job is freed */
         struct tk_venice_edit edit; /* update */
 };
@@ -41,6 +43,9 @@ static struct job *new_job(struct tk_api_call *c) {
         job->c.snapshot = NULL; /* the router's; what is needed of the key is copied */
         job->c.key = NULL;
         job->org = c->key->org;
+        job->undoer = tk_api_actor(c);
+        job->undoer.kind = TK_ACTOR_SYSTEM;
+        job->undoer.id = (struct tk_id){{0}};
         tk_call_on_gone(c->call, forget_call, job);
         return job;
 }
@@ -117,7 +122,7 @@ static void created(void *ctx, enum tk_err err, const struct tk_key *key) {
         else if (job->c.call)
                 tk_api_fault(&job->c, err);
         else if (err == TK_OK)
-                tk_keys_revoke(job->c.worker, job->org, key->id, job->c.now_ms, ignore, NULL);
+                tk_keys_revoke(job->c.worker, &job->undoer, job->org, key->id, job->c.now_ms, ignore, NULL);
         free_job(job);
 }
 
@@ -141,7 +146,8 @@ void tk_api_venice_keys_create(struct tk_api_call *c) {
                 return;
         draft.org = c->key->org;
         draft.workspace = c->key->workspace;
-        tk_keys_create(c->worker, &draft, c->now_ms, &job->secret, created, job);
+        const struct tk_actor actor = tk_api_actor(c);
+        tk_keys_create(c->worker, &actor, &draft, c->now_ms, &job->secret, created, job);
 }
 
 /* ---- PATCH ---- */
@@ -184,7 +190,8 @@ void tk_api_venice_keys_update(struct tk_api_call *c) {
         if (!job)
                 return;
         job->edit = edit;
-        tk_keys_update(c->worker, job->org, edit.id, c->now_ms, edit_record, updated, job);
+        const struct tk_actor actor = tk_api_actor(c);
+        tk_keys_update(c->worker, &actor, job->org, edit.id, c->now_ms, edit_record, updated, job);
 }
 
 /* ---- DELETE ---- */
@@ -222,5 +229,6 @@ void tk_api_venice_keys_delete(struct tk_api_call *c) {
         struct job *job = new_job(c);
         if (!job)
                 return;
-        tk_keys_revoke(c->worker, job->org, id, c->now_ms, revoked, job);
+        const struct tk_actor actor = tk_api_actor(c);
+        tk_keys_revoke(c->worker, &actor, job->org, id, c->now_ms, revoked, job);
 }

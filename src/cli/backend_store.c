@@ -179,7 +179,8 @@ static enum tk_err store_create(struct tk_backend *backend, enum tk_key_kind kin
         if (err != TK_OK)
                 return explain(b, err, NULL);
         tk_key_mint(&draft, prefix, b->local.now_ms, &key, secret);
-        err = tk_local_finish(&b->local, tk_store_key_insert(b->local.store, &key));
+        err = tk_local_finish(&b->local,
+                              tk_audit_key_insert(b->local.store, &b->local.actor, b->local.now_ms, &key));
         if (err != TK_OK) {
                 tk_key_text_wipe(secret);
                 return explain(b, err, NULL);
@@ -197,16 +198,18 @@ static enum tk_err take_key(struct store_backend *b, const char *text, bool acti
 static enum tk_err store_edit(struct tk_backend *backend, const char *id, const struct tk_key_change *change,
                               struct tk_key_view *out) {
         struct store_backend *b = (struct store_backend *)backend;
-        struct tk_key key;
+        struct tk_key key = {.id = {{0}}};
         enum tk_err err = tk_local_begin(&b->local);
         if (err != TK_OK)
                 return explain(b, err, NULL);
         /* Active: an expired key stays so, making it long-lived again would revive it. */
         err = take_key(b, id, true, &key);
+        const struct tk_key before = key;
         if (err == TK_OK)
                 err = apply(&key, change);
         if (err == TK_OK)
-                err = tk_store_key_update(b->local.store, &key);
+                err = tk_audit_key_update(b->local.store, &b->local.actor, b->local.now_ms,
+                                          TK_AUDIT_KEY_UPDATE, &before, &key);
         err = tk_local_finish(&b->local, err);
         if (err == TK_OK)
                 err = fill_view(b, &key, out);
@@ -215,14 +218,16 @@ static enum tk_err store_edit(struct tk_backend *backend, const char *id, const 
 
 static enum tk_err store_revoke(struct tk_backend *backend, const char *id) {
         struct store_backend *b = (struct store_backend *)backend;
-        struct tk_key key;
+        struct tk_key key = {.id = {{0}}};
         enum tk_err err = tk_local_begin(&b->local);
         if (err != TK_OK)
                 return explain(b, err, NULL);
         err = take_key(b, id, false, &key);
         if (err == TK_OK) {
+                const struct tk_key before = key;
                 key.revoked_ms = b->local.now_ms;
-                err = tk_store_key_update(b->local.store, &key);
+                err = tk_audit_key_update(b->local.store, &b->local.actor, b->local.now_ms,
+                                          TK_AUDIT_KEY_DELETE, &before, &key);
         }
         err = tk_local_finish(&b->local, err);
         return err == TK_OK ? TK_OK : explain(b, err, id);

@@ -127,7 +127,7 @@ static enum tk_err write_topup(struct tk_local *local, const struct tk_topup *to
                 return err;
         err = is_known(local, topup, known);
         if (err == TK_OK)
-                err = tk_store_topup(local->store, topup);
+                err = tk_audit_topup(local->store, &local->actor, local->now_ms, topup);
         return tk_local_finish(local, err);
 }
 

@@ -307,7 +307,8 @@ static int resolve(const struct tk_cmd_line *line, struct tk_local *local, struc
         }
         err = fill_view(local, &m.found, &view);
         if (err == TK_OK)
-                err = tk_doubt_resolve(local->store, local->reader, &m.found, word->spent);
+                err = tk_doubt_resolve(local->store, local->reader, &local->actor, local->now_ms, &m.found,
+                                       word->spent);
         err = tk_local_finish(local, err);
         return err == TK_OK ? print_word(line, word, &view) : fail_at(local, err);
 }

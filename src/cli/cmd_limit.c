@@ -337,7 +337,9 @@ static int change_limit(const struct tk_cmd_line *line, struct tk_local *local, 
         struct tk_subject subject;
         if (!tk_subject_parse(local, line->hole, &subject))
                 return TK_EXIT_USAGE;
-        enum tk_err err = tk_subject_limits_edit(local, &subject, set ? set_one : drop_one, &change);
+        enum tk_err err =
+                tk_subject_limits_edit(local, &subject, set ? TK_AUDIT_LIMIT_SET : TK_AUDIT_LIMIT_DROP,
+                                       set ? set_one : drop_one, &change);
         if (err == TK_E_TOO_BIG)
                 return tk_fail("%s has %d limits, the most there can be; drop one first", subject.name,
                                TK_KEY_LIMITS_MAX);

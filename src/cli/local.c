@@ -7,6 +7,7 @@
 #include "rt/rand.h"
 
 #include <errno.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -28,9 +29,27 @@ static bool may_open(const char *url, bool may_create) {
         return false;
 }
 
+/* The name of the user whose process this is; the number, where there is no name. */
+static struct tk_actor operator_here(void) {
+        struct tk_actor actor = {.kind = TK_ACTOR_OPERATOR};
+        struct passwd room, *user = NULL;
+        char texts[4096];
+        if (getpwuid_r(getuid(), &room, texts, sizeof texts, &user) != 0)
+                user = NULL;
+        const size_t len = user ? strlen(user->pw_name) : 0;
+        bool is_plain = len > 0 && len <= TK_AUDIT_NAME_MAX;
+        for (size_t i = 0; is_plain && i < len; i++)
+                is_plain = user->pw_name[i] >= ' ' && user->pw_name[i] <= '~';
+        if (is_plain)
+                snprintf(actor.name, sizeof actor.name, "%s", user->pw_name);
+        else
+                snprintf(actor.name, sizeof actor.name, "uid %u", (unsigned)getuid());
+        return actor;
+}
+
 bool tk_local_open(const struct tk_cmd_line *line, bool may_create, struct tk_local *out) {
         char why[1024] = "";
-        *out = (struct tk_local){.now_ms = tk_clock_now_ms()};
+        *out = (struct tk_local){.actor = operator_here(), .now_ms = tk_clock_now_ms()};
         tk_log_level(TK_WARN); /* the life of the store is no news to somebody who lists keys */
         out->config = tk_settings_load(line);
         if (!out->config || !may_open(out->config->store, may_create))

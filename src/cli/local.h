@@ -8,13 +8,14 @@
 #define TK_CLI_LOCAL_H
 
 #include "cli/settings.h"
-#include "store/store.h"
+#include "service/audit.h"
 
 struct tk_local {
         struct tk_config *config;
         struct tk_store *store;
         struct tk_reader *reader;
-        int64_t now_ms; /* one time for the whole command */
+        struct tk_actor actor; /* whoever runs the command, for the audit log */
+        int64_t now_ms;        /* one time for the whole command */
 };
 
 /* False after a message. Only may_create brings a store into being: a list from a mistyped path is no empty

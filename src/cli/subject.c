@@ -53,7 +53,8 @@ enum tk_err tk_subject_limits_get(struct tk_local *local, const struct tk_subjec
         return err;
 }
 
-static enum tk_err edit_key(struct tk_local *local, struct tk_id id, tk_limits_edit_f *edit, void *ctx) {
+static enum tk_err edit_key(struct tk_local *local, struct tk_id id, const char *action,
+                            tk_limits_edit_f *edit, void *ctx) {
         struct tk_limits limits;
         struct tk_key key;
         enum tk_err err = tk_local_key_get(local, id, true, &key);
@@ -62,9 +63,10 @@ static enum tk_err edit_key(struct tk_local *local, struct tk_id id, tk_limits_e
         limits_of_key(&key, &limits);
         if ((err = edit(&limits, ctx)) != TK_OK)
                 return err;
+        const struct tk_key before = key;
         key.limits_nr = limits.nr;
         memcpy(key.limits, limits.at, sizeof key.limits);
-        return tk_store_key_update(local->store, &key);
+        return tk_audit_key_update(local->store, &local->actor, local->now_ms, action, &before, &key);
 }
 
 /* They are not the caller's to write: what replaces the other limits keeps them. */
@@ -77,23 +79,27 @@ static void leave_balances(struct tk_limits *limits) {
 }
 
 /* What was committed before this batch began is what is: nobody else can write while it is open. */
-static enum tk_err edit_other(struct tk_local *local, struct tk_id id, tk_limits_edit_f *edit, void *ctx) {
+static enum tk_err edit_other(struct tk_local *local, struct tk_id id, const char *action,
+                              tk_limits_edit_f *edit, void *ctx) {
         struct tk_limits limits = {.nr = 0};
         enum tk_err err = tk_reader_limits(local->reader, id, limits.at, &limits.nr);
         if (err == TK_OK)
                 err = edit(&limits, ctx);
         if (err == TK_OK)
                 leave_balances(&limits);
-        return err == TK_OK ? tk_store_limits_put(local->store, id, limits.at, limits.nr) : err;
+        if (err != TK_OK)
+                return err;
+        return tk_audit_limits_put(local->store, &local->actor, local->now_ms, action, id, limits.at,
+                                   limits.nr);
 }
 
 enum tk_err tk_subject_limits_edit(struct tk_local *local, const struct tk_subject *subject,
-                                   tk_limits_edit_f *edit, void *ctx) {
+                                   const char *action, tk_limits_edit_f *edit, void *ctx) {
         enum tk_err err = tk_local_begin(local);
         if (err != TK_OK)
                 return err;
-        err = subject->kind == TK_SUBJECT_KEY ? edit_key(local, subject->id, edit, ctx)
-                                              : edit_other(local, subject->id, edit, ctx);
+        err = subject->kind == TK_SUBJECT_KEY ? edit_key(local, subject->id, action, edit, ctx)
+                                              : edit_other(local, subject->id, action, edit, ctx);
         return tk_local_finish(local, err);
 }
 

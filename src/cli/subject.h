@@ -27,10 +27,11 @@ struct tk_subject tk_subject_of_key(const struct tk_key *key);
 /* As committed. NOT_FOUND: no active key of ours. */
 TK_CHECKED enum tk_err tk_subject_limits_get(struct tk_local *local, const struct tk_subject *subject,
                                              struct tk_limits *out);
-/* Reads, edits and writes in one batch. What edit returns other than TK_OK undoes it and is returned. */
+/* Reads, edits and writes in one batch. What edit returns other than TK_OK undoes it and is returned. action:
+ * what the audit log shall call it. */
 typedef enum tk_err tk_limits_edit_f(struct tk_limits *limits, void *ctx);
 TK_CHECKED enum tk_err tk_subject_limits_edit(struct tk_local *local, const struct tk_subject *subject,
-                                              tk_limits_edit_f *edit, void *ctx);
+                                              const char *action, tk_limits_edit_f *edit, void *ctx);
 
 /* The index of the limit on this meter and window, or limits->nr. */
 unsigned tk_limits_find(const struct tk_limits *limits, enum tk_meter meter, struct tk_window_spec window);

@@ -15,6 +15,7 @@
 #include "rt/clock.h"
 #include "rt/log.h"
 #include "rt/rand.h"
+#include "service/audit.h"
 #include "service/keymint.h"
 #include "service/service.h"
 
@@ -166,9 +167,10 @@ static enum tk_err first_key(struct daemon *d) {
                 return TK_OK;
         bool ok = tk_key_mint_prefix(d->config->key_prefix, TK_KIND_ADMIN, prefix);
         MUST(ok); /* the configuration was checked */
-        tk_key_mint(&draft, prefix, tk_clock_now_ms(), &key, &secret);
+        const int64_t now_ms = tk_clock_now_ms();
+        tk_key_mint(&draft, prefix, now_ms, &key, &secret);
         enum tk_err err = tk_store_begin(d->store);
-        if (err == TK_OK && (err = tk_store_key_insert(d->store, &key)) != TK_OK)
+        if (err == TK_OK && (err = tk_audit_key_insert(d->store, &tk_actor_system, now_ms, &key)) != TK_OK)
                 tk_store_rollback(d->store);
         else if (err == TK_OK)
                 err = tk_store_commit(d->store);

@@ -10,6 +10,7 @@
 #include "service/doubt.h"
 
 #include "core/time.h"
+#include "service/audit.h"
 #include "store/people.h"
 
 #include <stdlib.h>
@@ -334,8 +335,8 @@ static enum tk_err lend_less(struct tk_store *store, struct tk_reader *reader, c
         return tk_store_lease_put(store, &search.found);
 }
 
-enum tk_err tk_doubt_resolve(struct tk_store *store, struct tk_reader *reader, const struct tk_doubt *name,
-                             int64_t spent) {
+enum tk_err tk_doubt_resolve(struct tk_store *store, struct tk_reader *reader, const struct tk_actor *actor,
+                             int64_t now_ms, const struct tk_doubt *name, int64_t spent) {
         struct tk_doubt doubt;
         enum tk_err err = doubt_get(reader, name, &doubt);
         if (err == TK_OK && doubt.amount == 0)
@@ -346,5 +347,7 @@ enum tk_err tk_doubt_resolve(struct tk_store *store, struct tk_reader *reader, c
                 err = tk_store_doubt_drop(store, &doubt);
         if (err == TK_OK)
                 err = lend_less(store, reader, &doubt, doubt.amount - spent);
-        return err == TK_OK && spent > 0 ? note_spent(store, reader, &doubt, spent) : err;
+        if (err == TK_OK && spent > 0)
+                err = note_spent(store, reader, &doubt, spent);
+        return err == TK_OK ? tk_audit_resolved(store, actor, now_ms, &doubt, spent) : err;
 }

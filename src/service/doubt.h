@@ -13,7 +13,7 @@
 #ifndef TK_SERVICE_DOUBT_H
 #define TK_SERVICE_DOUBT_H
 
-#include "store/store.h"
+#include "service/actor.h"
 
 /*
  * At the start, before anything is held: what the leases left over did not post becomes doubt, in one
@@ -30,9 +30,11 @@ TK_CHECKED enum tk_err tk_leases_return(struct tk_store *store, struct tk_reader
  * to the usage of its subject at the hour in which the doubt was found, or the nearest one of its window. The
  * rest was not, and is free again. The same money may be in doubt elsewhere: in other windows of the subject
  * and at the user, workspace and organisation above it; there as much goes from doubt to spent. NOT_FOUND: no
- * such doubt; its amount does not matter. RANGE: more than is in doubt.
+ * such doubt; its amount does not matter. RANGE: more than is in doubt. Adds the record of it to the audit
+ * log.
  */
 TK_CHECKED enum tk_err tk_doubt_resolve(struct tk_store *store, struct tk_reader *reader,
+                                        const struct tk_actor *actor, int64_t now_ms,
                                         const struct tk_doubt *doubt, int64_t spent);
 
 #endif

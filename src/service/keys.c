@@ -9,6 +9,7 @@
 #include "rt/hash.h"
 #include "rt/log.h"
 #include "service/account.h"
+#include "service/audit.h"
 #include "service/housekeeper.h"
 #include "service/keymint.h"
 #include "service/ledger_int.h"
@@ -22,6 +23,7 @@
 struct key_job {
         struct tk_job job;
         struct tk_service *service;
+        struct tk_actor actor;
         struct tk_key key; /* the row that was written */
         struct tk_id org, id;
         int64_t now_ms;
@@ -43,8 +45,8 @@ static void key_done(struct tk_job *job) {
 }
 
 /* NULL after telling done that memory ran out. */
-static struct key_job *key_job_new(struct tk_worker *worker, tk_job_apply_f *apply, int64_t now_ms,
-                                   tk_keys_done_f *done, void *ctx) {
+static struct key_job *key_job_new(struct tk_worker *worker, const struct tk_actor *actor,
+                                   tk_job_apply_f *apply, int64_t now_ms, tk_keys_done_f *done, void *ctx) {
         struct key_job *k = calloc(1, sizeof *k);
         if (!k) {
                 done(ctx, TK_E_NO_MEMORY, NULL);
@@ -55,6 +57,7 @@ static struct key_job *key_job_new(struct tk_worker *worker, tk_job_apply_f *app
         k->job.done = key_done;
         k->job.worker = worker;
         k->service = worker->service;
+        k->actor = *actor;
         k->now_ms = now_ms;
         k->done = done;
         k->ctx = ctx;
@@ -77,17 +80,17 @@ static enum tk_err above_check(struct tk_store *store, const struct tk_key *key)
 }
 
 static enum tk_err create_apply(struct tk_job *job, struct tk_store *store) {
-        const struct tk_key *key = &((struct key_job *)job)->key;
-        enum tk_err err = above_check(store, key);
-        return err == TK_OK ? tk_store_key_insert(store, key) : err;
+        const struct key_job *k = (struct key_job *)job;
+        enum tk_err err = above_check(store, &k->key);
+        return err == TK_OK ? tk_audit_key_insert(store, &k->actor, k->now_ms, &k->key) : err;
 }
 
-void tk_keys_create(struct tk_worker *worker, const struct tk_key *draft, int64_t now_ms,
-                    struct tk_key_text *secret, tk_keys_done_f *done, void *ctx) {
+void tk_keys_create(struct tk_worker *worker, const struct tk_actor *actor, const struct tk_key *draft,
+                    int64_t now_ms, struct tk_key_text *secret, tk_keys_done_f *done, void *ctx) {
         char prefix[TK_KEY_PREFIX_MAX + 1];
         bool ok = tk_key_mint_prefix(worker->service->key_prefix, draft->kind, prefix);
         MUST(ok); /* the configuration was checked with the same function */
-        struct key_job *k = key_job_new(worker, create_apply, now_ms, done, ctx);
+        struct key_job *k = key_job_new(worker, actor, create_apply, now_ms, done, ctx);
         if (!k)
                 return;
         tk_key_mint(draft, prefix, now_ms, &k->key, secret);
@@ -111,16 +114,17 @@ static enum tk_err update_apply(struct tk_job *job, struct tk_store *store) {
         enum tk_err err = own_key(k, store);
         if (err == TK_OK && !tk_key_is_active(&k->key, k->now_ms))
                 err = TK_E_NOT_FOUND;
+        const struct tk_key before = k->key;
         if (err == TK_OK)
                 err = k->edit(&k->key, k->ctx);
         if (err == TK_OK)
-                err = tk_store_key_update(store, &k->key);
+                err = tk_audit_key_update(store, &k->actor, k->now_ms, TK_AUDIT_KEY_UPDATE, &before, &k->key);
         return err;
 }
 
-void tk_keys_update(struct tk_worker *worker, struct tk_id org, struct tk_id id, int64_t now_ms,
-                    tk_keys_edit_f *edit, tk_keys_done_f *done, void *ctx) {
-        struct key_job *k = key_job_new(worker, update_apply, now_ms, done, ctx);
+void tk_keys_update(struct tk_worker *worker, const struct tk_actor *actor, struct tk_id org, struct tk_id id,
+                    int64_t now_ms, tk_keys_edit_f *edit, tk_keys_done_f *done, void *ctx) {
+        struct key_job *k = key_job_new(worker, actor, update_apply, now_ms, done, ctx);
         if (!k)
                 return;
         k->org = org;
@@ -134,13 +138,14 @@ static enum tk_err revoke_apply(struct tk_job *job, struct tk_store *store) {
         enum tk_err err = own_key(k, store);
         if (err != TK_OK)
                 return err;
+        const struct tk_key before = k->key;
         k->key.revoked_ms = k->now_ms;
-        return tk_store_key_update(store, &k->key);
+        return tk_audit_key_update(store, &k->actor, k->now_ms, TK_AUDIT_KEY_DELETE, &before, &k->key);
 }
 
-void tk_keys_revoke(struct tk_worker *worker, struct tk_id org, struct tk_id id, int64_t now_ms,
-                    tk_keys_done_f *done, void *ctx) {
-        struct key_job *k = key_job_new(worker, revoke_apply, now_ms, done, ctx);
+void tk_keys_revoke(struct tk_worker *worker, const struct tk_actor *actor, struct tk_id org, struct tk_id id,
+                    int64_t now_ms, tk_keys_done_f *done, void *ctx) {
+        struct key_job *k = key_job_new(worker, actor, revoke_apply, now_ms, done, ctx);
         if (!k)
                 return;
         k->org = org;

@@ -3,7 +3,8 @@
  * keys: the use cases around API keys, free of any dialect.
  *
  * Writes go through the writer thread (one batch, one commit) and complete later on the worker's
- * thread; a change acts on this node before its completion is called. Reads use the worker's reader.
+ * thread; a change acts on this node before its completion is called, and lies in the store together with
+ * its record in the audit log, which names the actor (copied). Reads use the worker's reader.
  * An organisation sees only its own keys: another's id is NOT_FOUND, like an unknown one.
  */
 #ifndef TK_SERVICE_KEYS_H
@@ -11,6 +12,7 @@
 
 #include "core/keyfmt.h"
 #include "core/verdict.h"
+#include "service/actor.h"
 #include "service/worker.h"
 
 /* key is valid during the call only; NULL unless err is TK_OK. */
@@ -22,19 +24,19 @@ typedef void tk_keys_done_f(void *ctx, enum tk_err err, const struct tk_key *key
  * in. NOT_FOUND: no such workspace or user in that organisation. *secret is written before this returns, to
  * be shown only if done says TK_OK, and wiped by the caller.
  */
-void tk_keys_create(struct tk_worker *worker, const struct tk_key *draft, int64_t now_ms,
-                    struct tk_key_text *secret, tk_keys_done_f *done, void *ctx);
+void tk_keys_create(struct tk_worker *worker, const struct tk_actor *actor, const struct tk_key *draft,
+                    int64_t now_ms, struct tk_key_text *secret, tk_keys_done_f *done, void *ctx);
 /*
  * Read, edit, write in one step. edit runs on the WRITER's thread with the current record; what it
  * returns other than TK_OK is passed to done and nothing is written. NOT_FOUND: unknown, revoked or
  * expired at now_ms. ctx must stay valid until done.
  */
 typedef enum tk_err tk_keys_edit_f(struct tk_key *key, void *ctx);
-void tk_keys_update(struct tk_worker *worker, struct tk_id org, struct tk_id id, int64_t now_ms,
-                    tk_keys_edit_f *edit, tk_keys_done_f *done, void *ctx);
+void tk_keys_update(struct tk_worker *worker, const struct tk_actor *actor, struct tk_id org, struct tk_id id,
+                    int64_t now_ms, tk_keys_edit_f *edit, tk_keys_done_f *done, void *ctx);
 /* Soft: usage and entries stay. NOT_FOUND: unknown or revoked already (expired keys can be revoked). */
-void tk_keys_revoke(struct tk_worker *worker, struct tk_id org, struct tk_id id, int64_t now_ms,
-                    tk_keys_done_f *done, void *ctx);
+void tk_keys_revoke(struct tk_worker *worker, const struct tk_actor *actor, struct tk_id org, struct tk_id id,
+                    int64_t now_ms, tk_keys_done_f *done, void *ctx);
 
 /* Calls done when everything queued before is durable and readable: read your own posts after it. */
 typedef void tk_barrier_done_f(void *ctx, enum tk_err err);

@@ -188,6 +188,7 @@ enum tk_err tk_doubts_list(struct tk_worker *worker, const struct tk_doubts_ask 
 struct word_job {
         struct tk_job job;
         struct tk_service *service;
+        struct tk_actor actor;
         struct tk_id org;
         char note_name[sizeof NOTE_NAME + 2 * (size_t)NOTE_HASH];
         struct tk_doubt of;
@@ -262,7 +263,8 @@ static enum tk_err write_word(struct word_job *w) {
         enum tk_err err = tk_store_begin(store);
         if (err != TK_OK)
                 return err;
-        err = tk_doubt_resolve(store, w->service->writer_reader, &w->answer.doubt, w->spent);
+        err = tk_doubt_resolve(store, w->service->writer_reader, &w->actor, w->now_ms, &w->answer.doubt,
+                               w->spent);
         if (err == TK_OK)
                 err = tk_store_meta_put(store, w->note_name, note_text(w, &w->answer.doubt, note));
         if (err == TK_OK)
@@ -302,7 +304,8 @@ static void word_done(struct tk_job *job) {
         free(w);
 }
 
-void tk_word_say(struct tk_worker *worker, const struct tk_word *word, tk_word_done_f *done, void *ctx) {
+void tk_word_say(struct tk_worker *worker, const struct tk_actor *actor, const struct tk_word *word,
+                 tk_word_done_f *done, void *ctx) {
         static const struct tk_word_answer no_memory = {.err = TK_E_NO_MEMORY};
         struct word_job *w = calloc(1, sizeof *w);
         MUST(word->spent >= 0);
@@ -312,6 +315,7 @@ void tk_word_say(struct tk_worker *worker, const struct tk_word *word, tk_word_d
         }
         w->job = (struct tk_job){.settled = word_settled, .done = word_done, .worker = worker};
         w->service = worker->service;
+        w->actor = *actor;
         w->org = word->org;
         name_note(word, w->note_name);
         w->of = word->of;

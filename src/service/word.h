@@ -9,6 +9,7 @@
 #ifndef TK_SERVICE_WORD_H
 #define TK_SERVICE_WORD_H
 
+#include "service/actor.h"
 #include "service/ledger.h"
 #include "service/worker.h"
 
@@ -51,7 +52,9 @@ struct tk_word_answer {
         struct tk_doubt doubt; /* as it was; of OK and RANGE */
 };
 typedef void tk_word_done_f(void *ctx, const struct tk_word_answer *answer);
-/* What it says is durable when done is called, on the worker's thread, exactly once. */
-void tk_word_say(struct tk_worker *worker, const struct tk_word *word, tk_word_done_f *done, void *ctx);
+/* What it says, and the record of it, are durable when done is called, on the worker's thread, exactly once.
+ */
+void tk_word_say(struct tk_worker *worker, const struct tk_actor *actor, const struct tk_word *word,
+                 tk_word_done_f *done, void *ctx);
 
 #endif

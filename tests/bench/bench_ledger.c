@@ -78,7 +78,7 @@ static void make_key(struct bench *b, unsigned i) {
                 draft.limits[l] = (struct tk_limit){.meter = l ? TK_METER_TOKENS : TK_METER_USD,
                                                     .window = {.kind = TK_WINDOW_MONTH},
                                                     .cap = UINT64_C(1000000) * TK_NANO};
-        tk_keys_create(b->worker, &draft, tk_clock_now_ms(), &secret, on_key, &done);
+        tk_keys_create(b->worker, &tk_actor_system, &draft, tk_clock_now_ms(), &secret, on_key, &done);
         run_until(b, &done);
         enum tk_err err = tk_keys_identify(b->worker, (struct tk_str){secret.at, secret.len}, &b->keys[i]);
         check(err == TK_OK, "a key was not found");

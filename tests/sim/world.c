@@ -264,7 +264,8 @@ static void on_created(void *ctx, enum tk_err err, const struct tk_key *key) {
 void world_create(struct world *world, const struct tk_key *draft) {
         struct creation *creation = must(calloc(1, sizeof *creation));
         creation->world = world;
-        tk_keys_create(world_worker(world), draft, world->now_ms, &creation->secret, on_created, creation);
+        tk_keys_create(world_worker(world), &tk_actor_system, draft, world->now_ms, &creation->secret,
+                       on_created, creation);
 }
 
 /* ---- groups ---- */
@@ -347,14 +348,15 @@ void world_edit(struct world *world, struct truth_subject *subject, const struct
         subject->wanted_landed = false;
         if (subject->kind != TK_SUBJECT_KEY) {
                 unsigned nr = limits_of(wanted, limits);
-                tk_limits_put(worker, subject->id, limits, nr, on_limits_put, edit);
+                tk_limits_put(worker, &tk_actor_system, 0, subject->id, limits, nr, on_limits_put, edit);
                 return;
         }
         struct tk_id org = subject->parents[TK_SUBJECT_ORG]->id;
         if (wanted->revoked && !subject->acted.revoked)
-                tk_keys_revoke(worker, org, subject->id, world->now_ms, on_edited, edit);
+                tk_keys_revoke(worker, &tk_actor_system, org, subject->id, world->now_ms, on_edited, edit);
         else
-                tk_keys_update(worker, org, subject->id, world->now_ms, edit_row, on_edited, edit);
+                tk_keys_update(worker, &tk_actor_system, org, subject->id, world->now_ms, edit_row, on_edited,
+                               edit);
 }
 
 static enum tk_err put_outside(struct world *world, const struct truth_subject *subject) {
@@ -612,7 +614,8 @@ void world_resolve_one(struct world *world) {
                 int64_t spent = world_chance(world, 30) ? 0 : world_between(world, 0, most);
                 enum tk_err err = tk_store_begin(world->store);
                 if (!err)
-                        err = tk_doubt_resolve(world->store, world->reader, doubt, spent);
+                        err = tk_doubt_resolve(world->store, world->reader, &tk_actor_system, 0, doubt,
+                                               spent);
                 if (!err)
                         err = tk_store_commit(world->store);
                 MUST(err == TK_OK);
@@ -631,7 +634,7 @@ void world_resolve(struct world *world) {
         struct doubt_set doubts = read_doubts(world);
         enum tk_err err = tk_store_begin(world->store);
         for (size_t i = 0; !err && i < doubts.nr; i++)
-                err = tk_doubt_resolve(world->store, world->reader, &doubts.at[i], 0);
+                err = tk_doubt_resolve(world->store, world->reader, &tk_actor_system, 0, &doubts.at[i], 0);
         if (!err)
                 err = tk_store_commit(world->store);
         faulty_on();

@@ -77,20 +77,22 @@ bool fake_worker_turn(struct tk_worker *worker) {
         return true;
 }
 
-void tk_keys_create(struct tk_worker *worker, const struct tk_key *draft, int64_t now_ms,
-                    struct tk_key_text *secret, tk_keys_done_f *done, void *ctx) {
+void tk_keys_create(struct tk_worker *worker, const struct tk_actor *actor, const struct tk_key *draft,
+                    int64_t now_ms, struct tk_key_text *secret, tk_keys_done_f *done, void *ctx) {
         static const uint8_t random[32] = {1};
         tk_key_text_make(TK_STR("tk_new"), random, secret);
         struct fake_op *op = push(worker, FAKE_CREATE);
+        worker->actor = *actor;
         op->draft = *draft;
         op->now_ms = now_ms;
         op->done = done;
         op->ctx = ctx;
 }
 
-void tk_keys_update(struct tk_worker *worker, struct tk_id org, struct tk_id id, int64_t now_ms,
-                    tk_keys_edit_f *edit, tk_keys_done_f *done, void *ctx) {
+void tk_keys_update(struct tk_worker *worker, const struct tk_actor *actor, struct tk_id org, struct tk_id id,
+                    int64_t now_ms, tk_keys_edit_f *edit, tk_keys_done_f *done, void *ctx) {
         struct fake_op *op = push(worker, FAKE_UPDATE);
+        worker->actor = *actor;
         op->org = org;
         op->id = id;
         op->now_ms = now_ms;
@@ -99,9 +101,9 @@ void tk_keys_update(struct tk_worker *worker, struct tk_id org, struct tk_id id,
         op->ctx = ctx;
 }
 
-void tk_keys_revoke(struct tk_worker *worker, struct tk_id org, struct tk_id id, int64_t now_ms,
-                    tk_keys_done_f *done, void *ctx) {
-        tk_keys_update(worker, org, id, now_ms, NULL, done, ctx);
+void tk_keys_revoke(struct tk_worker *worker, const struct tk_actor *actor, struct tk_id org, struct tk_id id,
+                    int64_t now_ms, tk_keys_done_f *done, void *ctx) {
+        tk_keys_update(worker, actor, org, id, now_ms, NULL, done, ctx);
         worker->ops[worker->ops_nr - 1].kind = FAKE_REVOKE;
 }
 

@@ -34,6 +34,7 @@ struct tk_worker {
         enum tk_err write_err, identify_err, read_err, ready_err; /* TK_OK: none */
         unsigned snapshots_nr;                                    /* lent out now */
         unsigned touches_nr;
+        struct tk_actor actor; /* of the latest write */
 };
 
 /* Adds a key with this text. */

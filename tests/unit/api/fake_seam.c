@@ -97,6 +97,11 @@ const char *tk_call_id(const struct tk_call *call) {
         return "00000000-0000-7000-8000-000000000000";
 }
 
+struct tk_str tk_call_peer(const struct tk_call *call) {
+        assert_alive(call);
+        return TK_STR("192.0.2.7");
+}
+
 int64_t tk_call_now_ms(const struct tk_call *call) {
         assert_alive(call);
         return call->now_ms;

@@ -62,7 +62,7 @@ static int open_stage(void **state) {
         TK_UNUSED(state);
         stage_open(s);
         add_models();
-        tk_keys_create(s->loops[0].worker, &draft, STAGE_NOW_MS, &text, on_admin, NULL);
+        tk_keys_create(s->loops[0].worker, &tk_actor_system, &draft, STAGE_NOW_MS, &text, on_admin, NULL);
         stage_run(s);
         strcpy(admin, text.at);
         stage_key(s, 1000000000);
@@ -322,7 +322,7 @@ static void organisations_do_not_see_each_other(void **state) {
         TK_UNUSED(state);
         post(AUTHORIZE, "{\"key\":\"%K\",\"id\":\"mine\"}", 200, "\"pass\"");
         make_foreign(&draft);
-        tk_keys_create(s->loops[0].worker, &draft, STAGE_NOW_MS, &text, on_key, NULL);
+        tk_keys_create(s->loops[0].worker, &tk_actor_system, &draft, STAGE_NOW_MS, &text, on_key, NULL);
         stage_run(s);
         strcpy(admin, text.at); /* from here on, the other organisation calls */
         post(AUTHORIZE, "{\"key\":\"%K\",\"id\":\"x\"}", 200, "\"verdict\":\"unknown_key\"");

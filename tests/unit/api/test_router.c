@@ -682,6 +682,30 @@ static void gone_during_a_write(void **state) {
 }
 
 /* Nobody has the secret of a key whose creator left: it is revoked, not left lying about. */
+static void writes_name_their_actor(void **state) {
+        static const struct {
+                const char *method, *body;
+        } rows[] = {{"POST", NEW},
+                    {"PATCH", "{\"id\":\"01000000-0000-0000-0000-000000000001\"}"},
+                    {"DELETE", "{\"id\":\"01000000-0000-0000-0000-000000000001\"}"}};
+        TK_UNUSED(state);
+        for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+                struct tk_call call = request(rows[i].method, KEYS, "admin", rows[i].body);
+                worker.actor = (struct tk_actor){.kind = TK_ACTOR_NR};
+                run(&call);
+                assert_true(call.over);
+                fake_call_free(&call);
+                const struct tk_actor *actor = &worker.actor;
+                assert_int_equal(actor->kind, TK_ACTOR_KEY);
+                assert_true(tk_id_eq(actor->id, worker.keys[0].id));
+                assert_string_equal(actor->method, rows[i].method);
+                assert_string_equal(actor->uri, KEYS);
+                assert_string_equal(actor->request_id, "00000000-0000-7000-8000-000000000000");
+                assert_string_equal(actor->client, "192.0.2.7");
+                assert_int_equal(actor->status, 200);
+        }
+}
+
 static void gone_during_create(void **state) {
         TK_UNUSED(state);
         unsigned before = worker.keys_nr;
@@ -820,6 +844,7 @@ int main(void) {
                 CASE(update_a_key),
                 CASE(delete_a_key),
                 CASE(gone_during_a_write),
+                CASE(writes_name_their_actor),
                 CASE(gone_during_create),
                 CASE(gone_before_a_read),
                 CASE(lists_of_all_lengths),

@@ -137,7 +137,7 @@ struct tk_snapshot *bed_key_draft(struct bed *bed, struct tk_key *draft, struct 
         struct tk_snapshot *snapshot;
         struct made made = {.done = false};
         draft->kind = TK_KIND_INFERENCE;
-        tk_keys_create(bed->worker, draft, 1000, secret, on_key, &made);
+        tk_keys_create(bed->worker, &tk_actor_system, draft, 1000, secret, on_key, &made);
         bed_until(bed, &made.done);
         assert_ok(made.err);
         assert_ok(tk_keys_identify(bed->worker, (struct tk_str){secret->at, secret->len}, &snapshot));

@@ -142,12 +142,12 @@ void stage_key(struct stage *s, uint64_t cap) {
         draft.limits[0] =
                 (struct tk_limit){.meter = TK_METER_USD, .window = {.kind = TK_WINDOW_LIFETIME}, .cap = cap};
         strcpy(draft.description, "a customer");
-        tk_keys_create(s->loops[0].worker, &draft, STAGE_NOW_MS, &s->secret, on_key, s);
+        tk_keys_create(s->loops[0].worker, &tk_actor_system, &draft, STAGE_NOW_MS, &s->secret, on_key, s);
         stage_run(s);
 }
 
 void stage_revoke(struct stage *s) {
-        tk_keys_revoke(s->loops[0].worker, s->key.org, s->key.id, STAGE_NOW_MS, on_key, s);
+        tk_keys_revoke(s->loops[0].worker, &tk_actor_system, s->key.org, s->key.id, STAGE_NOW_MS, on_key, s);
         stage_run(s);
 }
 

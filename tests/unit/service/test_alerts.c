@@ -280,7 +280,8 @@ static void a_raised_cap_is_told_of_anew(void **state) {
         struct tk_snapshot *key = usd_key(bed, TK_WINDOW_MONTH, 0, 1000, 800, &id);
         spend(bed, key, 1000, AT(0, 0));
         assert_int_equal(rows_nr(bed), 2);
-        tk_keys_update(bed->worker, tk_store_org(bed->store), id, 1000, raise_cap, on_edited, &done);
+        tk_keys_update(bed->worker, &tk_actor_system, tk_store_org(bed->store), id, 1000, raise_cap,
+                       on_edited, &done);
         bed_until(bed, &done);
         spend(bed, key, 999, AT(0, 1)); /* the threshold is as it was */
         assert_int_equal(rows_nr(bed), 2);
@@ -330,7 +331,7 @@ static void every_level_is_told_of_its_own(void **state) {
         bool done = false;
         struct tk_snapshot *one = usd_key(bed, TK_WINDOW_DAY, 0, 1000, 500, NULL);
         struct tk_snapshot *two = usd_key(bed, TK_WINDOW_DAY, 0, 1000, 500, NULL);
-        tk_limits_put(bed->worker, org, &limit, 1, on_put, &done);
+        tk_limits_put(bed->worker, &tk_actor_system, 0, org, &limit, 1, on_put, &done);
         bed_until(bed, &done);
         spend(bed, one, 300, AT(0, 0));
         spend(bed, two, 300, AT(0, 1));

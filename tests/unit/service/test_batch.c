@@ -70,7 +70,7 @@ static int open_stage(void **state) {
         assert_ok(tk_worker_open(s->service, send, s, &s->worker));
         draft.limits[0] =
                 (struct tk_limit){.meter = TK_METER_USD, .window = {.kind = TK_WINDOW_LIFETIME}, .cap = 1000};
-        tk_keys_create(s->worker, &draft, NOW_MS, &secret, on_key, s);
+        tk_keys_create(s->worker, &tk_actor_system, &draft, NOW_MS, &secret, on_key, s);
         run(s);
         assert_ok(tk_keys_identify(s->worker, (struct tk_str){secret.at, secret.len}, &s->snapshot));
         *state = s;
@@ -128,7 +128,7 @@ static void a_post_behind_an_edit_counts_once(void **state) {
         struct stage *s = *state;
         struct tk_ticket *first = hold(s, 400);
         assert_int_equal(s->answer, TK_HOLD_TAKEN);
-        tk_keys_update(s->worker, s->key.org, s->key.id, NOW_MS, rename_key, on_key, s);
+        tk_keys_update(s->worker, &tk_actor_system, s->key.org, s->key.id, NOW_MS, rename_key, on_key, s);
         post(&first, 400);
         run(s);
         assert_string_equal(s->key.description, "renamed");
@@ -146,7 +146,7 @@ static void a_post_before_an_edit_counts_once(void **state) {
         struct tk_ticket *first = hold(s, 400);
         assert_int_equal(s->answer, TK_HOLD_TAKEN);
         post(&first, 400);
-        tk_keys_update(s->worker, s->key.org, s->key.id, NOW_MS, rename_key, on_key, s);
+        tk_keys_update(s->worker, &tk_actor_system, s->key.org, s->key.id, NOW_MS, rename_key, on_key, s);
         run(s);
         struct tk_ticket *more = hold(s, 601);
         assert_int_equal(s->answer, TK_HOLD_NO_CAP);

@@ -141,7 +141,7 @@ static int64_t used_by(struct bench *bench, enum tk_group group, struct tk_id id
 
 static enum tk_err resolve(struct bench *bench, const struct tk_doubt *doubt, int64_t spent) {
         assert_ok(tk_store_begin(bench->store));
-        enum tk_err err = tk_doubt_resolve(bench->store, bench->reader, doubt, spent);
+        enum tk_err err = tk_doubt_resolve(bench->store, bench->reader, &tk_actor_system, 0, doubt, spent);
         if (err == TK_OK)
                 assert_ok(tk_store_commit(bench->store));
         else
@@ -488,7 +488,7 @@ static void make_key(struct bench *bench) {
         struct tk_key draft = {.kind = TK_KIND_INFERENCE, .period = TK_WINDOW_DAY, .limits_nr = 1};
         draft.limits[0] =
                 (struct tk_limit){.meter = TK_METER_USD, .window = {.kind = TK_WINDOW_DAY}, .cap = 1000};
-        tk_keys_create(bench->worker, &draft, NOW, &bench->secret, on_key, &bench->key);
+        tk_keys_create(bench->worker, &tk_actor_system, &draft, NOW, &bench->secret, on_key, &bench->key);
         settle(bench);
 }
 

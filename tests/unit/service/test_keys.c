@@ -52,14 +52,14 @@ static enum tk_err rename_key(struct tk_key *key, void *ctx) {
 
 static enum tk_err update(struct bed *bed, struct tk_id org, struct tk_id id, const char *name) {
         struct told told = {.name = name};
-        tk_keys_update(bed->worker, org, id, NOW, rename_key, on_key, &told);
+        tk_keys_update(bed->worker, &tk_actor_system, org, id, NOW, rename_key, on_key, &told);
         bed_until(bed, &told.done);
         return told.err;
 }
 
 static enum tk_err revoke(struct bed *bed, struct tk_id org, struct tk_id id) {
         struct told told = {.done = false};
-        tk_keys_revoke(bed->worker, org, id, NOW, on_key, &told);
+        tk_keys_revoke(bed->worker, &tk_actor_system, org, id, NOW, on_key, &told);
         bed_until(bed, &told.done);
         return told.err;
 }
@@ -179,7 +179,7 @@ static void what_runs_ends_with_its_key(void **state) {
         struct tk_id id, org = tk_store_org(bed->store);
         struct told told = {.done = false};
         struct tk_snapshot *snapshot = bed_key(bed, TK_METER_USD, TK_WINDOW_DAY, 5, &id);
-        tk_keys_update(bed->worker, org, id, NOW, let_end, on_key, &told);
+        tk_keys_update(bed->worker, &tk_actor_system, org, id, NOW, let_end, on_key, &told);
         bed_until(bed, &told.done);
         assert_int_equal(tk_keys_recheck(bed->worker, &snapshot, NOW + 9), TK_VERDICT_PASS);
         assert_int_equal(tk_keys_recheck(bed->worker, &snapshot, NOW + 10), TK_VERDICT_EXPIRED);
@@ -229,7 +229,7 @@ static enum tk_err try_create(struct bed *bed, struct tk_id org, struct tk_id wo
                                .user = user};
         struct tk_key_text secret;
         struct told told = {.done = false};
-        tk_keys_create(bed->worker, &draft, NOW, &secret, on_key, &told);
+        tk_keys_create(bed->worker, &tk_actor_system, &draft, NOW, &secret, on_key, &told);
         bed_until(bed, &told.done);
         return told.err;
 }

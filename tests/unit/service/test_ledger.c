@@ -200,7 +200,8 @@ static void on_edited(void *ctx, enum tk_err err, const struct tk_key *key) {
 
 static void edit_limit(struct bed *bed, struct tk_id id, enum tk_window_kind window, uint64_t cap) {
         struct edit edit = {.window = window, .cap = cap};
-        tk_keys_update(bed->worker, tk_store_org(bed->store), id, 1000, set_limit, on_edited, &edit);
+        tk_keys_update(bed->worker, &tk_actor_system, tk_store_org(bed->store), id, 1000, set_limit,
+                       on_edited, &edit);
         bed_until(bed, &edit.done);
 }
 

@@ -42,7 +42,7 @@ static void limit(struct bed *bed, struct tk_id subject, enum tk_meter meter, en
                   unsigned flags, uint64_t cap) {
         struct tk_limit one = {.meter = meter, .window = {.kind = window}, .flags = flags, .cap = cap};
         struct put put = {.done = false};
-        tk_limits_put(bed->worker, subject, &one, 1, on_put, &put);
+        tk_limits_put(bed->worker, &tk_actor_system, 0, subject, &one, 1, on_put, &put);
         bed_until(bed, &put.done);
         assert_ok(put.err);
 }
@@ -314,7 +314,7 @@ static enum tk_err topup_of(struct bed *bed, struct tk_id subject, enum tk_meter
         struct tk_topup one = {.subject = subject, .meter = meter, .amount = amount, .at_ms = 5};
         struct put put = {.done = false};
         tk_str_copy(tk_str_of(id), one.id, sizeof one.id);
-        tk_limits_topup(bed->worker, &one, on_put, &put);
+        tk_limits_topup(bed->worker, &tk_actor_system, &one, on_put, &put);
         bed_until(bed, &put.done);
         return put.err;
 }

@@ -107,7 +107,7 @@ static int open_stage(void **state) {
         start(s);
         draft.limits[0] = limit(TK_METER_USD, TK_WINDOW_LIFETIME, 1000);
         draft.limits[1] = limit(TK_METER_TOKENS, TK_WINDOW_MINUTE, 1000);
-        tk_keys_create(s->worker, &draft, s->now_ms, &s->secret, on_key, s);
+        tk_keys_create(s->worker, &tk_actor_system, &draft, s->now_ms, &s->secret, on_key, s);
         step(s);
         assert_ok(s->edited);
         assert_ok(tk_keys_identify(s->worker, (struct tk_str){s->secret.at, s->secret.len}, &s->snapshot));
@@ -189,7 +189,7 @@ static enum tk_err set_limits(struct tk_key *key, void *ctx) {
 }
 
 static void edit(struct stage *s) {
-        tk_keys_update(s->worker, s->key.org, s->key.id, s->now_ms, set_limits, on_key, s);
+        tk_keys_update(s->worker, &tk_actor_system, s->key.org, s->key.id, s->now_ms, set_limits, on_key, s);
 }
 
 static void on_barrier(void *ctx, enum tk_err err) {
@@ -393,7 +393,7 @@ static void a_crash_leaves_an_organisation_only_what_is_open(void **state) {
         struct stage *s = *state;
         struct tk_ticket *t;
         const struct tk_limit usd = limit(TK_METER_USD, TK_WINDOW_LIFETIME, 500);
-        tk_limits_put(s->worker, s->key.org, &usd, 1, on_barrier, s);
+        tk_limits_put(s->worker, &tk_actor_system, 0, s->key.org, &usd, 1, on_barrier, s);
         step(s);
         taken(s, TK_METER_USD, 160, &t); /* 160 and a sixteenth of the rest are lent */
         post(s, &t, TK_METER_USD, 160);

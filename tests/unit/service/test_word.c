@@ -190,7 +190,7 @@ static struct tk_word_answer say(struct stage *s, struct tk_id org, const char *
                                .now_ms = STAGE_NOW_MS};
         struct tk_word_answer answer = {.err = TK_E_CLOSED};
         word.of.number = tk_window_number(word.of.window, STAGE_NOW_MS / 1000);
-        tk_word_say(s->loops[0].worker, &word, on_said, &answer);
+        tk_word_say(s->loops[0].worker, &tk_actor_system, &word, on_said, &answer);
         stage_run(s);
         assert_int_not_equal(answer.err, TK_E_CLOSED);
         return answer;
@@ -246,7 +246,7 @@ static void a_window_that_is_over_has_no_doubt(void **state) {
                                .now_ms = STAGE_NOW_MS};
         word.of.number = tk_window_number(word.of.window, STAGE_NOW_MS / 1000) - 1;
         put(s, s->key.id, TK_WINDOW_DAY, STAGE_NOW_MS / 1000 - TK_DAY_S, 100);
-        tk_word_say(s->loops[0].worker, &word, on_said, &answer);
+        tk_word_say(s->loops[0].worker, &tk_actor_system, &word, on_said, &answer);
         stage_run(s);
         assert_int_equal(answer.err, TK_E_NOT_FOUND);
 }
@@ -292,7 +292,7 @@ static void a_store_that_fails_takes_no_word(void **state) {
                                .now_ms = STAGE_NOW_MS};
         put(s, s->key.id, TK_WINDOW_LIFETIME, 0, 100);
         s->failing = true;
-        tk_word_say(s->loops[0].worker, &word, on_said, &answer);
+        tk_word_say(s->loops[0].worker, &tk_actor_system, &word, on_said, &answer);
         (void)stage_batch(s);
         (void)stage_mail(s, 0);
         assert_int_equal(answer.err, TK_E_FULL);
