@@ -36,6 +36,9 @@ void tk_api_verify(struct tk_api_call *c);
 void tk_api_doubts_list(struct tk_api_call *c);
 void tk_api_doubts_resolve(struct tk_api_call *c);
 
+/* portkey_audit.c */
+void tk_api_audit_logs(struct tk_api_call *c);
+
 /* inference.c */
 void tk_api_chat(struct tk_api_call *c);
 void tk_api_completions(struct tk_api_call *c);

@@ -189,7 +189,8 @@ bool tk_route_alias(struct tk_str path, char out[TK_ROUTE_ALIAS_MAX], struct tk_
 enum tk_dialect_id tk_route_dialect(struct tk_str path) {
         if (under(path, "/api/v1"))
                 return TK_DIALECT_VENICE;
-        if (under(path, "/v1/api-keys") || under(path, "/v1/admin") || under(path, "/v2"))
+        if (under(path, "/v1/api-keys") || under(path, "/v1/admin") || under(path, "/v1/audit-logs") ||
+            under(path, "/v2"))
                 return TK_DIALECT_PORTKEY;
         if (under(path, "/v1/authorize") || under(path, "/v1/holds") || under(path, "/v1/verify") ||
             under(path, "/v1/ledger"))
