@@ -764,6 +764,7 @@ static void take_counts(const struct value values[TK_PARAM_NR], struct tk_config
         config->write_ms = (unsigned)values[TK_PARAM_TOP_write_ms].count;
         config->stop_ms = (unsigned)values[TK_PARAM_TOP_stop_ms].count;
         config->hold_output_tokens = (unsigned)values[TK_PARAM_TOP_hold_output_tokens].count;
+        config->audit_days = (unsigned)values[TK_PARAM_TOP_audit_days].count;
 }
 
 static void take_spend_order(const struct value *words, struct tk_config *config) {

@@ -21,6 +21,7 @@ struct tk_config {
         uint64_t header_bytes_max, body_bytes_max, bodies_bytes_max;
         unsigned connections_max, header_ms, body_ms, idle_ms, write_ms, stop_ms;
         unsigned hold_output_tokens; /* output tokens held at first and in each further step of a stream */
+        unsigned audit_days;         /* 0: for ever */
         struct tk_spend_order spend_order;
         struct tk_catalog *catalog;
 };

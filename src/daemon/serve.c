@@ -198,6 +198,7 @@ static int run_service(struct daemon *d) {
                                      .catalog = d->config->catalog,
                                      .key_prefix = d->config->key_prefix,
                                      .hold_output_tokens = d->config->hold_output_tokens,
+                                     .audit_days = d->config->audit_days,
                                      .spend_order = d->config->spend_order};
         enum tk_err err = first_key(d);
         if (err == TK_OK)

@@ -5,16 +5,18 @@
  * Four times a second it reads the store's change log, so that a key that another process changed (the
  * command line on the same file) stops or changes here within a second, and ends the holds whose time is
  * over; once a second it writes when some keys were last used, those first that have waited longest: whatever
- * the number of keys in use, posts and leases do not stand behind all of them. It changes nothing itself:
- * everything goes to the writer as a job.
+ * the number of keys in use, posts and leases do not stand behind all of them; and it removes some records of
+ * the audit log that are too old. It changes nothing itself: everything goes to the writer as a job.
  */
 #include "service/housekeeper.h"
 
+#include "core/time.h"
 #include "rt/clock.h"
 #include "rt/log.h"
 #include "service/account.h"
 #include "service/holds.h"
 #include "service/ledger_int.h"
+#include "store/audit.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -145,6 +147,34 @@ void tk_housekeeper_flush(struct tk_service *service) {
         flush_touched(service, TK_HOUSEKEEPER_TOUCHES);
 }
 
+/* ---- records that are too old ---- */
+
+struct trim_job {
+        struct tk_job job;
+        int64_t before_ms;
+};
+
+static enum tk_err trim_apply(struct tk_job *job, struct tk_store *store) {
+        return tk_store_audit_trim(store, ((const struct trim_job *)job)->before_ms, TK_HOUSEKEEPER_RECORDS);
+}
+
+void tk_housekeeper_trim(struct tk_service *service, int64_t now_ms) {
+        const int64_t before_ms = now_ms - service->audit_days * TK_DAY_S * 1000;
+        int64_t oldest_ms;
+        if (!service->audit_days || before_ms < 0)
+                return;
+        enum tk_err err = tk_reader_audit_oldest(service->housekeeper_reader, &oldest_ms);
+        if (err != TK_OK || oldest_ms >= before_ms) /* a fault was logged, and is met again in a second */
+                return;
+        struct trim_job *trim = calloc(1, sizeof *trim);
+        if (!trim)
+                return;
+        trim->job.apply = trim_apply;
+        trim->job.done = free_job;
+        trim->before_ms = before_ms;
+        tk_writer_push(service->writer, &trim->job);
+}
+
 /* ---- the thread ---- */
 
 /* False: stop now. */
@@ -164,8 +194,10 @@ void *tk_housekeeper_main(void *arg) {
         for (unsigned tick = 1; wait_tick(service); tick++) {
                 tk_housekeeper_tick(service);
                 (void)tk_holds_expire(service, tk_clock_now_ms());
-                if (tick % TICKS_PER_FLUSH == 0)
+                if (tick % TICKS_PER_FLUSH == 0) {
                         tk_housekeeper_flush(service);
+                        tk_housekeeper_trim(service, tk_clock_now_ms());
+                }
         }
         return NULL;
 }

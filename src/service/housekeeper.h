@@ -5,6 +5,8 @@
 #ifndef TK_SERVICE_HOUSEKEEPER_H
 #define TK_SERVICE_HOUSEKEEPER_H
 
+#include <stdint.h>
+
 struct tk_service;
 
 /* The thread's main; it starts after everything else and ends first. */
@@ -14,6 +16,10 @@ void tk_housekeeper_tick(struct tk_service *service);
 /* What it does once a second: queues the write of noted uses, the oldest ones first, at most this many. */
 #define TK_HOUSEKEEPER_TOUCHES 1000 /* some 15 ms of the writer */
 void tk_housekeeper_flush(struct tk_service *service);
+/* What it also does once a second: queues the removal of records of the audit log that are too old, the
+ * oldest ones first, at most this many. */
+#define TK_HOUSEKEEPER_RECORDS 500
+void tk_housekeeper_trim(struct tk_service *service, int64_t now_ms);
 /* Queues the write of all noted uses (last_used_ms). Any thread. */
 void tk_service_flush_touched(struct tk_service *service);
 

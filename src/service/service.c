@@ -52,6 +52,7 @@ static struct tk_service *service_new(const struct tk_service_opt *opt) {
         bool fits = tk_str_copy(tk_str_of(opt->key_prefix), service->key_prefix, sizeof service->key_prefix);
         MUST(fits);
         service->hold_output_tokens = opt->hold_output_tokens ? opt->hold_output_tokens : HOLD_OUTPUT_TOKENS;
+        service->audit_days = opt->audit_days;
         service->spend_order = opt->spend_order;
         if (service->spend_order.nr == 0)
                 service->spend_order = (struct tk_spend_order){1, {TK_METER_USD}};

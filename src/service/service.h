@@ -12,6 +12,7 @@ struct tk_service_opt {
         const struct tk_catalog *catalog;  /* borrowed */
         const char *key_prefix;            /* "tk"; copied */
         unsigned hold_output_tokens;       /* 0: a default */
+        unsigned audit_days;               /* how long records of the audit log are kept; 0: for ever */
         struct tk_spend_order spend_order; /* empty: USD */
         /* For simulation: no thread is started; the caller runs the writer's batches and gives the time. */
         bool manual;

@@ -26,6 +26,7 @@ struct tk_service {
         const struct tk_catalog *catalog;
         char key_prefix[TK_KEY_PREFIX_MAX + 1];
         unsigned hold_output_tokens;
+        unsigned audit_days;               /* 0: for ever */
         struct tk_spend_order spend_order; /* not empty */
         bool manual;                       /* no threads: a simulation drives it */
         struct tk_writer *writer;

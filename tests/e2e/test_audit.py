@@ -12,6 +12,7 @@ import os
 import pwd
 import re
 import sqlite3
+import time
 import uuid
 
 import httpx
@@ -27,6 +28,7 @@ OPERATOR = pwd.getpwuid(os.getuid()).pw_name
 # What these change is money that was used: entries of the ledger.
 CHARGES = {"/v1/authorize", "/v1/holds/{id}/extend", "/v1/holds/{id}/post", "/v1/holds/{id}/void", "/v1/verify"}
 INFERENCE = "COMPLETIONS_WRITE"
+TEXTS = (6, 7, 8, 10, 11, 12, 13, 15, 16)  # the columns of a record that are text
 
 
 @functools.cache
@@ -393,6 +395,30 @@ def test_the_command_shows_the_same(stack, log):
     table = stack.cli("audit", "list", "--limit", "3").stdout.splitlines()
     assert table[0].split()[:3] == ["AT", "ACTOR", "ACTION"] and len(table) == 4
     assert stack.cli("audit", "list", "--limit", "1001", check=False).returncode == 2
+
+
+# ---- how long it is kept ----
+
+
+def test_old_records_end(tmp_path):
+    stack = Stack(tmp_path, audit_days=30).start()
+    try:
+        kept = stack.key("admin")["id"]
+        with database(stack) as db, db:
+            row = list(db.execute("SELECT * FROM audit").fetchone())
+            row[3] -= 31 * 86400 * 1000  # at_ms
+            for i in range(3):
+                row[0] = bytes([i + 1] * 16)
+                db.execute(f"INSERT INTO audit VALUES ({','.join('?' * len(row))})",
+                           [c.decode() if isinstance(c, bytes) and n in TEXTS else c for n, c in enumerate(row)])
+        deadline = time.monotonic() + 30 * PATIENCE
+        while len(records := json.loads(stack.cli("audit", "list", "--json").stdout)["records"]) > 1:
+            assert time.monotonic() < deadline, records
+        assert [r["resource_id"] for r in records] == [kept]
+        with database(stack) as db, db, pytest.raises(sqlite3.IntegrityError):
+            db.execute("DELETE FROM audit")
+    finally:
+        stack.stop()
 
 
 # ---- over a crash ----

@@ -87,7 +87,7 @@ static void everything_that_can_be_said(void **state) {
                 must_parse("listen: '[::1]:0'\nstore: 'memory:'\nkey_prefix: my_org2\nloops: 3\n"
                            "header_bytes_max: 1024\nbody_bytes_max: 1073741824\nconnections_max: 7\n"
                            "header_ms: 11\nbody_ms: 12\nidle_ms: 13\nwrite_ms: 14\nstop_ms: 0\n"
-                           "hold_output_tokens: 16\nspend_order: [diem, usd]\n"
+                           "hold_output_tokens: 16\naudit_days: 400\nspend_order: [diem, usd]\n"
                            "providers:\n"
                            "  a.b-c_9:\n"
                            "    base_url: https://[::1]:8443/x/v1//\n"
@@ -112,6 +112,7 @@ static void everything_that_can_be_said(void **state) {
         assert_int_equal(c->write_ms, 14);
         assert_int_equal(c->stop_ms, 0);
         assert_int_equal(c->hold_output_tokens, 16);
+        assert_int_equal(c->audit_days, 400);
         assert_int_equal(c->spend_order.nr, 2);
         assert_int_equal(c->spend_order.of[0], TK_METER_DIEM);
         assert_int_equal(c->spend_order.of[1], TK_METER_USD);

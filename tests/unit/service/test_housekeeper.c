@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * When keys were last used: written a part at a time, the oldest notes first, and all of them at the end.
+ * Records of the audit log that are too old: removed a part at a time.
  */
 #include "service/housekeeper.h"
 
@@ -9,6 +10,8 @@
 #include "service/keymint.h"
 #include "service/keys.h"
 #include "service/service.h"
+#include "service/service_int.h"
+#include "store/audit.h"
 
 #define NOW  INT64_C(2000000000000)
 #define PART TK_HOUSEKEEPER_TOUCHES
@@ -131,10 +134,64 @@ static void all_are_written_at_the_end(void **state) {
                 assert_int_equal(stored(bed, i), NOW + i);
 }
 
+/* ---- records of the audit log ---- */
+
+#define DAY_MS  INT64_C(86400000)
+#define RECORDS (TK_HOUSEKEEPER_RECORDS + 7u)
+
+static void add_records(struct bed *bed, unsigned nr, int64_t at_ms) {
+        assert_ok(tk_store_begin(bed->store));
+        for (unsigned i = 0; i < nr; i++) {
+                const struct tk_audit audit = {.id = tk_rand_id(at_ms),
+                                               .org = tk_store_org(bed->store),
+                                               .at_ms = at_ms,
+                                               .kind = TK_ACTOR_SYSTEM,
+                                               .action = "a.b",
+                                               .resource_type = "a",
+                                               .resource = {{1}}};
+                assert_ok(tk_store_audit_add(bed->store, &audit));
+        }
+        assert_ok(tk_store_commit(bed->store));
+}
+
+static uint64_t records_nr(struct bed *bed) {
+        const struct tk_audit_filter filter = {.org = tk_store_org(bed->store), .to_ms = INT64_MAX};
+        struct tk_reader *reader;
+        uint64_t nr;
+        assert_ok(tk_reader_open(bed->store, &reader));
+        assert_ok(tk_reader_audit_count(reader, &filter, &nr));
+        tk_reader_close(&reader);
+        return nr;
+}
+
+/* One run of the housekeeper; true: it had something to remove. */
+static bool trim(struct bed *bed) {
+        bool queued = false;
+        tk_housekeeper_trim(bed->service, NOW);
+        while (tk_service_step(bed->service))
+                queued = true;
+        return queued;
+}
+
+static void old_records_are_removed_in_steps(void **state) {
+        struct bed *bed = *state;
+        add_records(bed, RECORDS, NOW - 3 * DAY_MS - 1);
+        add_records(bed, 5, NOW - 3 * DAY_MS);
+        assert_false(trim(bed)); /* for ever, unless told */
+        bed->service->audit_days = 3;
+        assert_true(trim(bed));
+        assert_int_equal(records_nr(bed), 5 + 7);
+        assert_true(trim(bed));
+        assert_int_equal(records_nr(bed), 5);
+        assert_false(trim(bed)); /* what is left is not too old, and nothing is written */
+        assert_int_equal(records_nr(bed), 5);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(the_oldest_notes_are_written_first, open_bed, close_bed),
                 cmocka_unit_test_setup_teardown(all_are_written_at_the_end, open_bed, close_bed),
+                cmocka_unit_test_setup_teardown(old_records_are_removed_in_steps, open_bed, close_bed),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
