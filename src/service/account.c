@@ -417,6 +417,59 @@ bool tk_account_lease_ahead(struct tk_account *account, const struct tk_want *wa
         return lease_of(account, want, true, mono_s, lease);
 }
 
+/* Held by somebody, and not lent as far as the cap goes; false otherwise. */
+static bool lacks(const struct tk_counter *counter, const struct tk_slot *slot, int64_t *bound) {
+        int64_t cap = counter->limit.cap > INT64_MAX ? INT64_MAX : (int64_t)counter->limit.cap;
+        *bound = min64(add_capped(slot->count.posted, slot->count.held), cap);
+        return slot->valid && slot->count.held > 0 && !slot->asked && *bound > slot->bound;
+}
+
+bool tk_account_lease_held(struct tk_account *account, struct tk_lease *lease) {
+        tk_account_assert(account);
+        for (unsigned i = 0; i < account->counters_nr; i++) {
+                struct tk_counter *counter = &account->counters[i];
+                unsigned others_nr = counter->others ? counter->others->nr : 0;
+                for (unsigned o = 0; tk_counter_is_leased(counter) && o <= others_nr; o++) {
+                        struct tk_slot *slot = o < others_nr ? &counter->others->at[o] : &counter->now;
+                        int64_t bound;
+                        if (!lacks(counter, slot, &bound))
+                                continue;
+                        slot->asked = bound;
+                        *lease = (struct tk_lease){.subject = account->id,
+                                                   .meter = counter->limit.meter,
+                                                   .window = counter->limit.window,
+                                                   .number = slot->number,
+                                                   .bound = bound};
+                        return true;
+                }
+        }
+        return false;
+}
+
+static bool is_listed(const struct tk_place *places, const struct tk_lease *lease) {
+        for (; places; places = places->next)
+                if (tk_window_number(lease->window, places->ticket->hold.at_s) == lease->number)
+                        return true;
+        return false;
+}
+
+bool tk_account_forget_lease(struct tk_account *account, const struct tk_lease *lease) {
+        tk_account_assert(account);
+        if (is_listed(account->live, lease) || is_listed(account->posting, lease))
+                return false;
+        for (unsigned i = 0; i < account->counters_nr; i++) {
+                struct tk_counter *counter = &account->counters[i];
+                struct tk_slot *slot = tk_counter_slot_get(counter, lease->number);
+                if (!slot || !tk_counter_is_leased(counter) || counter->limit.meter != lease->meter ||
+                    !tk_window_spec_eq(counter->limit.window, lease->window))
+                        continue;
+                slot->bound = 0;
+                slot->asked = 0; /* that may be dropped with it, though it was just written */
+                slot->pace = 0;
+        }
+        return true;
+}
+
 void tk_account_leased(struct tk_account *account, const struct tk_lease *lease, bool granted) {
         tk_account_assert(account);
         for (unsigned i = 0; i < account->counters_nr; i++) {

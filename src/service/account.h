@@ -166,8 +166,14 @@ bool tk_account_lease_next(struct tk_account *account, const struct tk_want *wan
 /* The same for a want that was taken, and for the counters of which tk_account_take() was true. */
 bool tk_account_lease_ahead(struct tk_account *account, const struct tk_want *want, uint32_t mono_s,
                             struct tk_lease *lease);
-/* The answer to it. A slot that has forgotten that it asked (its limit went and came) does not believe it: a
- * later, smaller lease may have replaced the row. */
+/* What is held and is not lent, as under a limit that has just come: fills *lease to cover it, as far as the
+ * cap goes, and notes that it is asked for. False: there is none. */
+bool tk_account_lease_held(struct tk_account *account, struct tk_lease *lease);
+/* Of a window that is over: nothing is held there any more and every post is stored. Then nobody believes in
+ * its lease from here on. */
+bool tk_account_forget_lease(struct tk_account *account, const struct tk_lease *lease);
+/* The answer to a lease that was asked for. A slot that has forgotten that it asked (its limit went and came)
+ * does not believe it: a later, smaller lease may have replaced the row. */
 void tk_account_leased(struct tk_account *account, const struct tk_lease *lease, bool granted);
 
 #endif

@@ -3,10 +3,11 @@
  * housekeeper: the thread for what must happen without a request.
  *
  * Four times a second it reads the store's change log, so that a key that another process changed (the
- * command line on the same file) stops or changes here within a second, and ends the holds whose time is
- * over; once a second it writes when some keys were last used, those first that have waited longest: whatever
- * the number of keys in use, posts and leases do not stand behind all of them; and it removes some records of
- * the audit log that are too old. It changes nothing itself: everything goes to the writer as a job.
+ * command line on the same file) stops or changes here within a second, ends the holds whose time is over,
+ * and drops leases of windows that are over; once a second it writes when some keys were last used, those
+ * first that have waited longest: whatever the number of keys in use, posts and leases do not stand behind
+ * all of them; and it removes some records of the audit log that are too old. It changes nothing itself:
+ * everything goes to the writer as a job.
  */
 #include "service/housekeeper.h"
 
@@ -84,6 +85,7 @@ void tk_housekeeper_tick(struct tk_service *service) {
                 tk_reader_changes(service->housekeeper_reader, service->change_seen, on_change, service);
         if (err != TK_OK)
                 tk_log(TK_ERROR, "housekeeper", "the change log cannot be read: %s", tk_err_text(err));
+        tk_sweep_tick(service);
 }
 
 /* ---- when keys were used ---- */

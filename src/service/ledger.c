@@ -345,13 +345,37 @@ static enum tk_err load(struct tk_service *service, struct tk_account *account) 
         return err;
 }
 
+/*
+ * What is held when a limit comes counts against it at once, and is lent for it at once, so that a crash does
+ * not lose it there. If that fails the next hold asks again.
+ */
+static void lend_held(struct tk_service *service, struct tk_account *account) {
+        struct tk_lease lease;
+        bool more = true;
+        while (more) {
+                struct account_job *job = NULL;
+                tk_lock(&account->lock);
+                more = account->loaded && tk_account_lease_held(account, &lease);
+                if (more && !(job = account_job_new(service, account, lease_apply, lease_settled)))
+                        tk_account_leased(account, &lease, false);
+                tk_unlock(&account->lock);
+                more = job != NULL;
+                if (job) {
+                        job->lease = lease;
+                        tk_writer_push(service->writer, &job->job);
+                }
+        }
+}
+
 static void load_settled(struct tk_job *job) {
         struct account_job *j = (struct account_job *)job;
         tk_writer_assert_here(j->service->writer);
         enum tk_err err = job->err;
-        if (err == TK_OK)
+        if (err == TK_OK) {
                 err = load(j->service, j->account);
-        else {
+                if (err == TK_OK)
+                        lend_held(j->service, j->account);
+        } else {
                 tk_lock(&j->account->lock);
                 j->account->loading = false;
                 tk_unlock(&j->account->lock);
@@ -379,6 +403,8 @@ static void reload(struct tk_service *service, struct tk_account *account) {
         if (!is_loaded(account))
                 return; /* nobody used it yet, or a load is under way that will see the change */
         enum tk_err err = load(service, account);
+        if (err == TK_OK)
+                lend_held(service, account);
         retry_waiting(service, account, err == TK_OK);
 }
 

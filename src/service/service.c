@@ -59,6 +59,7 @@ static struct tk_service *service_new(const struct tk_service_opt *opt) {
         service->manual = opt->manual;
         atomic_init(&service->clock_s, tk_floor_div(opt->manual ? opt->start_ms : tk_clock_now_ms(), 1000));
         atomic_init(&service->change_redo, INT64_MAX);
+        service->sweep.hour = tk_floor_div(atomic_load(&service->clock_s), TK_HOUR_S);
         tk_lock_init(&service->touched_lock);
         service->touched_tail = &service->touched;
         tk_lock_init(&service->workers_lock);
@@ -71,6 +72,7 @@ static struct tk_service *service_new(const struct tk_service_opt *opt) {
 }
 
 static void service_free(struct tk_service *service) {
+        tk_sweep_free(&service->sweep);
         tk_holds_book_close(&service->holds);
         tk_ring_close(&service->ring);
         if (service->housekeeper_reader)

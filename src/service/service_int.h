@@ -12,6 +12,7 @@
 #include "service/keys.h"
 #include "service/ledger.h"
 #include "service/ring.h"
+#include "service/sweep.h"
 #include "service/worker.h"
 #include "service/writer.h"
 
@@ -51,6 +52,7 @@ struct tk_service {
         bool stopping;
         pthread_t housekeeper;
         struct tk_reader *housekeeper_reader;
+        struct tk_sweep sweep;
         int64_t change_seen;
 
         /* under workers_lock */

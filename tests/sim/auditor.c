@@ -585,6 +585,23 @@ static bool no_lease(const struct tk_lease *lease, void *ctx) {
         trace_fail("%s %u: a lease was left by a process that begins", truth_kind(subject), subject->index);
 }
 
+static bool is_running(const struct tk_lease *lease, void *ctx) {
+        struct world *world = ctx;
+        const struct truth_subject *subject = truth_get(&world->truth, lease->subject);
+        struct calendar_window in = calendar_numbered(lease->window, lease->number);
+        if (in.end_s <= world->truth.clock_s / HOUR_S * HOUR_S)
+                trace_fail("%s %u: a lease of window %lld was left, which is over", truth_kind(subject),
+                           subject->index, (long long)lease->number);
+        return true;
+}
+
+void audit_swept(struct world *world) {
+        faulty_off();
+        enum tk_err err = tk_reader_lease_list(world->reader, is_running, world);
+        faulty_on();
+        MUST(err == TK_OK);
+}
+
 void audit_start(struct world *world) {
         faulty_off();
         enum tk_err err = tk_reader_lease_list(world->reader, no_lease, &world->truth);

@@ -60,5 +60,7 @@ void audit_before_end(struct world *world, bool holds);
 void audit_after_end(struct world *world, bool clean);
 /* A process has begun: all leases were returned or became doubt. */
 void audit_start(struct world *world);
+/* Nothing is held, and the housekeeper has had his time: no lease is left of a window that is over. */
+void audit_swept(struct world *world);
 
 #endif

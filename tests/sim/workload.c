@@ -9,16 +9,17 @@
 
 #include <string.h>
 
-#define SECOND_MS  INT64_C(1000)
-#define MINUTE_MS  (60 * SECOND_MS)
-#define HOUR_MS    (60 * MINUTE_MS)
-#define DAY_MS     (24 * HOUR_MS)
-#define YEAR_MS    (366 * DAY_MS)
-#define ASKED_MAX  256 /* who waits; beyond it nobody asks */
-#define DICE       1024
-#define POST_MAX   (INT64_C(1) << 40) /* of a meter; many more in one series would be more than is counted */
-#define TIME_FIRST (30 * YEAR_MS)     /* runs begin between 2000 */
-#define TIME_LAST  (150 * YEAR_MS)    /* and 2120 */
+#define SECOND_MS      INT64_C(1000)
+#define MINUTE_MS      (60 * SECOND_MS)
+#define HOUR_MS        (60 * MINUTE_MS)
+#define DAY_MS         (24 * HOUR_MS)
+#define YEAR_MS        (366 * DAY_MS)
+#define TICKS_TO_SWEEP 16  /* of so many leases as one run has */
+#define ASKED_MAX      256 /* who waits; beyond it nobody asks */
+#define DICE           1024
+#define POST_MAX       (INT64_C(1) << 40) /* of a meter; many more in one series would be more than is counted */
+#define TIME_FIRST     (30 * YEAR_MS)     /* runs begin between 2000 */
+#define TIME_LAST      (150 * YEAR_MS)    /* and 2120 */
 
 enum event {
         HOLD,
@@ -638,6 +639,11 @@ static void finish(struct load *load) {
         spend_all(load);
         set_clock(load, world->now_ms + 2 * YEAR_MS, "turn all windows: %lld");
         spend_all(load);
+        for (int i = 0; i < TICKS_TO_SWEEP; i++) {
+                world_tick(world);
+                world_settle(world);
+        }
+        audit_swept(world);
         for (size_t i = 0; i < world->truth.subjects_nr; i++)
                 audit_store(world, world->truth.subjects[i]);
 }

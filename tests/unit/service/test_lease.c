@@ -5,6 +5,7 @@
  */
 #include "lib/unit.h"
 #include "service/account.h"
+#include "service/ticket.h"
 
 #define HOLD INT64_C(100)
 #define CAP  (UINT64_C(1) << 60)
@@ -173,6 +174,48 @@ static void near_the_cap_it_is_exact(void **state) {
         }
 }
 
+static struct tk_lease lease_of(const struct scene *s) {
+        return (struct tk_lease){.meter = TK_METER_USD, .window = s->counter.limit.window};
+}
+
+/* Whoever comes late, with a time from before the window was over, must ask anew: its row is gone. */
+static void a_lease_that_goes_is_not_believed(void **state) {
+        struct scene s;
+        struct tk_lease asked;
+        TK_UNUSED(state);
+        open_scene(&s, CAP);
+        (void)take(&s);
+        const struct tk_lease lease = lease_of(&s);
+        assert_int_equal(tk_account_lent(&s.account, &s.want), TK_TRY_OK);
+        assert_true(tk_account_forget_lease(&s.account, &lease));
+        assert_int_equal(tk_account_lent(&s.account, &s.want), TK_TRY_NEEDS_LEASE);
+        /* One that was asked for before, and was just written, may have gone with it. */
+        assert_true(tk_account_lease_next(&s.account, &s.want, s.mono_s, &asked));
+        assert_true(tk_account_forget_lease(&s.account, &lease));
+        tk_account_leased(&s.account, &asked, true);
+        assert_int_equal(tk_account_lent(&s.account, &s.want), TK_TRY_NEEDS_LEASE);
+        close_scene(&s);
+}
+
+static void a_lease_stays_while_it_is_needed(void **state) {
+        struct scene s;
+        struct tk_ticket ticket = {.hold = {.at_s = 5}};
+        struct tk_place place = {.ticket = &ticket};
+        TK_UNUSED(state);
+        open_scene(&s, CAP);
+        (void)take(&s);
+        const struct tk_lease lease = lease_of(&s);
+        s.account.live = &place;
+        assert_false(tk_account_forget_lease(&s.account, &lease));
+        s.account.live = NULL;
+        s.account.posting = &place;
+        assert_false(tk_account_forget_lease(&s.account, &lease));
+        assert_int_equal(tk_account_lent(&s.account, &s.want), TK_TRY_OK);
+        s.account.posting = NULL;
+        assert_true(tk_account_forget_lease(&s.account, &lease));
+        close_scene(&s);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(it_begins_with_a_few_holds),
@@ -182,6 +225,8 @@ int main(void) {
                 cmocka_unit_test(it_shrinks_when_it_lies_idle),
                 cmocka_unit_test(one_that_was_not_granted_does_not_grow),
                 cmocka_unit_test(near_the_cap_it_is_exact),
+                cmocka_unit_test(a_lease_that_goes_is_not_believed),
+                cmocka_unit_test(a_lease_stays_while_it_is_needed),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
