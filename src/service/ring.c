@@ -2,8 +2,9 @@
  *
  * Two chained hash tables (by digest, by id) over the same accounts, each cut into shards with a lock.
  * Digests and the tail of an id are uniformly random, so eight of their bytes are the hash. A shard doubles
- * when it is full; chains stay short. Unknown digests share the digest shards in a small direct-mapped
- * table, so that remembering them costs a fixed amount of memory whatever is thrown at the server.
+ * when its chains are two accounts long on the average. Unknown digests share the digest shards in a small
+ * direct-mapped table, so that remembering them costs a fixed amount of memory whatever is thrown at the
+ * server.
  *
  * A key's record is kept packed, and each look-up unpacks it for its caller: a key that was only checked
  * costs some 280 bytes, and nothing is shared that would have to be counted.
@@ -20,6 +21,7 @@
 #define SHARDS            64
 #define UNKNOWN_PER_SHARD 1024 /* 64 x 1024 x 32 bytes: 2 MiB in all */
 #define BUCKETS_FIRST     64
+#define CHAIN             2 /* accounts a bucket, on the average, before there are more buckets */
 
 _Static_assert(sizeof(struct tk_account) <= 152, "with what malloc adds, 160 bytes");
 
@@ -152,7 +154,7 @@ static void shard_grow(struct shard *shard, bool digests) {
 
 static void shard_add(struct shard *shard, struct tk_account *account, bool digests) {
         tk_lock_assert_held(&shard->lock);
-        if (shard->used >= shard->buckets_nr)
+        if (shard->used >= shard->buckets_nr * CHAIN)
                 shard_grow(shard, digests);
         struct tk_account **to = bucket_of(shard, hash_of_account(account, digests));
         *next_of(account, digests) = *to;
