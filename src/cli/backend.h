@@ -16,6 +16,7 @@
 #include "core/keyfmt.h"
 #include "core/money.h"
 #include "core/time.h"
+#include "core/user.h"
 #include "store/store.h"
 
 #define TK_VIEW_TEXT  40
@@ -37,7 +38,8 @@ struct tk_key_view {
         char last6[TK_VIEW_TEXT];
         char period[TK_VIEW_TEXT];
         char privacy[TK_VIEW_TEXT];
-        char usd[TK_CAP_TEXT_MAX], diem[TK_CAP_TEXT_MAX];                           /* caps; "": none */
+        char user[TK_EMAIL_MAX + 1];                      /* their address; "": nobody's, or not told */
+        char usd[TK_CAP_TEXT_MAX], diem[TK_CAP_TEXT_MAX]; /* caps; "": none */
         char created[TK_VIEW_TEXT], expires[TK_VIEW_TEXT], last_used[TK_VIEW_TEXT]; /* "": never */
         unsigned totals_nr;
         struct tk_total totals[TK_TOTALS_MAX];
@@ -56,7 +58,7 @@ struct tk_call_view {
 /* What a crash left open, ready to be shown. */
 struct tk_doubt_view {
         struct tk_doubt doubt;
-        char subject[TK_ID_TEXT_LEN + 1]; /* "org", "workspace" or an id */
+        char subject[TK_EMAIL_MAX + 1]; /* "org", "workspace", a user's address, or an id */
         char description[TK_DESCRIPTION_BYTES_MAX + 1];
         char window[TK_VIEW_TEXT];
         char ends[TK_VIEW_TEXT]; /* "": never */
@@ -69,6 +71,7 @@ enum tk_change_op { TK_CHANGE_KEEP, TK_CHANGE_CLEAR, TK_CHANGE_SET };
 /* What a new key shall have, or what shall become of one. */
 struct tk_key_change {
         const char *description; /* NULL: as it is */
+        const char *user;        /* of a new key: an address or id; NULL: nobody's */
         struct {
                 enum tk_change_op op;
                 uint64_t nano;

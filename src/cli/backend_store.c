@@ -65,6 +65,17 @@ static enum tk_err add_window(struct store_backend *b, const struct tk_key *key,
                          to == INT64_MAX ? to : tk_floor_div(to, TK_HOUR_S), view);
 }
 
+static enum tk_err name_user(struct store_backend *b, struct tk_id id, char out[TK_EMAIL_MAX + 1]) {
+        struct tk_user user;
+        enum tk_err err = tk_id_none(id) ? TK_E_NOT_FOUND : tk_reader_user_by_id(b->local.reader, id, &user);
+        out[0] = '\0';
+        if (err == TK_OK)
+                memcpy(out, user.email, sizeof user.email);
+        else if (!tk_id_none(id))
+                tk_id_text(id, out);
+        return err == TK_E_NOT_FOUND ? TK_OK : err;
+}
+
 static enum tk_err fill_view(struct store_backend *b, const struct tk_key *key, struct tk_key_view *view) {
         int64_t hour = tk_floor_div(b->local.now_ms, TK_HOUR_S * 1000);
         const struct tk_limit *usd = tk_key_limit_get(key, TK_METER_USD, key->period);
@@ -84,7 +95,9 @@ static enum tk_err fill_view(struct store_backend *b, const struct tk_key *key, 
         put_time(key->expires_ms, view->expires);
         put_time(key->last_used_ms, view->last_used);
 
-        enum tk_err err = add_window(b, key, "period", key->period, view);
+        enum tk_err err = name_user(b, key->user, view->user);
+        if (err == TK_OK)
+                err = add_window(b, key, "period", key->period, view);
         if (err == TK_OK)
                 err = add_total(b, key, "trailing_7_days", hour - WEEK_HOURS + 1, hour + 1, view);
         if (err == TK_OK)
@@ -159,6 +172,21 @@ static enum tk_err apply(struct tk_key *key, const struct tk_key_change *change)
 
 /* ---- writing ---- */
 
+/* In the open batch, so that they are not removed before the key is made. */
+static enum tk_err find_user(struct store_backend *b, const char *text, struct tk_id *out) {
+        struct tk_user user;
+        char said[TK_EMAIL_MAX + 1];
+        enum tk_err err = tk_local_user_get(&b->local, text, &user);
+        if (err == TK_E_NOT_FOUND)
+                snprintf(b->head.why, sizeof b->head.why, "there is no user %s",
+                         tk_printable(text, said, sizeof said));
+        else if (err != TK_OK)
+                return explain(b, err, NULL);
+        else
+                *out = user.id;
+        return err;
+}
+
 static enum tk_err store_create(struct tk_backend *backend, enum tk_key_kind kind,
                                 const struct tk_key_change *change, char id[TK_ID_TEXT_LEN + 1],
                                 struct tk_key_text *secret) {
@@ -178,6 +206,10 @@ static enum tk_err store_create(struct tk_backend *backend, enum tk_key_kind kin
                 err = tk_local_begin(&b->local);
         if (err != TK_OK)
                 return explain(b, err, NULL);
+        if (change->user && (err = find_user(b, change->user, &draft.user)) != TK_OK) {
+                tk_store_rollback(b->local.store);
+                return err;
+        }
         tk_key_mint(&draft, prefix, b->local.now_ms, &key, secret);
         err = tk_local_finish(&b->local,
                               tk_audit_key_insert(b->local.store, &b->local.actor, b->local.now_ms, &key));

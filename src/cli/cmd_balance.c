@@ -17,13 +17,12 @@ static const struct tk_window_spec lifetime = {.kind = TK_WINDOW_LIFETIME};
 
 /* ---- words ---- */
 
-/* False after a message. */
-static bool read_subject(const struct tk_local *local, const char *text, struct tk_subject *out) {
-        if (!tk_subject_parse(local, text, out))
-                return false;
-        if (out->kind == TK_SUBJECT_KEY)
-                tk_misuse("a key has no balance of its own: expects org or workspace");
-        return out->kind != TK_SUBJECT_KEY;
+/* Other than TK_EXIT_OK: after a message. */
+static int read_subject(struct tk_local *local, const char *text, struct tk_subject *out) {
+        int code = tk_subject_read(local, text, out);
+        if (code == TK_EXIT_OK && out->kind == TK_SUBJECT_KEY)
+                code = tk_misuse("a key has no balance of its own: expects org, workspace or a user");
+        return code;
 }
 
 static bool read_currency(const char *text, enum tk_meter *out) {
@@ -99,26 +98,12 @@ static int fail_store(const struct tk_local *local, enum tk_err err) {
 
 /* ---- topup ---- */
 
-struct looking {
-        const char *id;
-        bool found;
-};
-
-static bool look_for(const struct tk_topup *topup, void *ctx) {
-        struct looking *l = ctx;
-        l->found = strcmp(topup->id, l->id) == 0;
-        return !l->found;
-}
-
 /* Inside a batch, in which nobody else can add one. */
 static enum tk_err is_known(struct tk_local *local, const struct tk_topup *topup, bool *known) {
-        const struct tk_id subjects[] = {tk_store_org(local->store), tk_store_workspace(local->store)};
-        struct looking l = {.id = topup->id};
-        enum tk_err err = TK_OK;
-        for (size_t i = 0; err == TK_OK && !l.found && i < 2; i++)
-                err = tk_reader_topup_list(local->reader, subjects[i], look_for, &l);
-        *known = l.found;
-        return err;
+        struct tk_topup seen;
+        enum tk_err err = tk_store_topup_get(local->store, topup->id, &seen);
+        *known = err == TK_OK;
+        return err == TK_E_NOT_FOUND ? TK_OK : err;
 }
 
 static enum tk_err write_topup(struct tk_local *local, const struct tk_topup *topup, bool *known) {
@@ -188,8 +173,9 @@ static int print_topup(const struct tk_cmd_line *line, struct tk_local *local,
 static int topup(const struct tk_cmd_line *line, struct tk_local *local, struct tk_topup *topup) {
         struct tk_subject subject;
         bool known = false;
-        if (!read_subject(local, line->hole, &subject))
-                return TK_EXIT_USAGE;
+        const int code = read_subject(local, line->hole, &subject);
+        if (code != TK_EXIT_OK)
+                return code;
         topup->subject = subject.id;
         topup->at_ms = local->now_ms;
         enum tk_err err = write_topup(local, topup, &known);
@@ -278,14 +264,23 @@ static void show_subject(struct showing *s, const struct tk_subject *subject) {
                         show_balance(s, &limits.at[i]);
 }
 
+static bool show_user(const struct tk_user *user, void *ctx) {
+        struct showing *s = ctx;
+        const struct tk_subject subject = tk_subject_of_user(user);
+        show_subject(s, &subject);
+        return s->err == TK_OK;
+}
+
 static void show_all(struct showing *s) {
-        static const char *const words[] = {"org", "workspace"};
-        for (size_t i = 0; s->err == TK_OK && i < sizeof words / sizeof *words; i++) {
-                struct tk_subject subject;
-                bool known = tk_subject_parse(s->local, words[i], &subject);
-                MUST(known);
-                show_subject(s, &subject);
-        }
+        const struct tk_subject top[] = {tk_subject_of_org(s->local), tk_subject_of_workspace(s->local)};
+        for (size_t i = 0; s->err == TK_OK && i < sizeof top / sizeof *top; i++)
+                show_subject(s, &top[i]);
+        if (s->err != TK_OK)
+                return;
+        enum tk_err err = tk_reader_user_list(s->local->reader, tk_store_org(s->local->store),
+                                              TK_USER_ROLES_ALL, 0, INT32_MAX, show_user, s);
+        if (s->err == TK_OK)
+                s->err = err;
 }
 
 static int print_tables(struct showing *s) {
@@ -299,8 +294,9 @@ static int print_tables(struct showing *s) {
 
 static int show(const struct tk_cmd_line *line, struct showing *s, struct tk_buf *buf) {
         struct tk_subject subject;
-        if (line->hole && !read_subject(s->local, line->hole, &subject))
-                return TK_EXIT_USAGE;
+        const int code = line->hole ? read_subject(s->local, line->hole, &subject) : TK_EXIT_OK;
+        if (code != TK_EXIT_OK)
+                return code;
         struct tk_jw w = tk_jw_begin(buf);
         s->w = line->opt[TK_OPT_json] ? &w : NULL;
         tk_jw_object(&w);

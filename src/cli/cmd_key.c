@@ -154,6 +154,25 @@ static bool id_ok(const struct tk_cmd_line *line) {
 
 /* ---- create ---- */
 
+/* A key of the kind 'user' is somebody's, and no other is. */
+static bool read_owner(const struct tk_cmd_line *line, enum tk_key_kind kind, struct tk_key_change *change) {
+        change->user = line->opt[TK_OPT_user];
+        struct tk_id id;
+        char email[TK_EMAIL_MAX + 1], said[64];
+        if ((kind == TK_KIND_USER) != (change->user != NULL))
+                tk_misuse("--kind user and --user go together");
+        else if (change->user && line->opt[TK_OPT_url])
+                tk_misuse("--user works on the store only, so it does not go with --url");
+        else if (change->user && tk_email_parse(tk_str_of(change->user), email) != TK_OK &&
+                 !tk_id_parse(tk_str_of(change->user), &id))
+                tk_misuse("--user %s: expects the e-mail address or id of a user; 'tollkey user list' shows "
+                          "them",
+                          tk_printable(change->user, said, sizeof said));
+        else
+                return true;
+        return false;
+}
+
 /*
  * The secret goes to standard output and is wiped from where it was put together; what says so goes to
  * standard error, so that a script can take the first and a person sees the second.
@@ -177,10 +196,10 @@ int tk_cmd_key_create(const struct tk_cmd_line *line) {
         enum tk_key_kind kind;
         char id[TK_ID_TEXT_LEN + 1], said[64];
         int code;
-        if (!tk_key_kind_parse(tk_str_of(line->opt[TK_OPT_kind]), &kind) || kind == TK_KIND_USER)
-                return tk_misuse("--kind %s: expects admin or inference",
+        if (!tk_key_kind_parse(tk_str_of(line->opt[TK_OPT_kind]), &kind))
+                return tk_misuse("--kind %s: expects admin, inference or user",
                                  tk_printable(line->opt[TK_OPT_kind], said, sizeof said));
-        if (!read_change(line, &change))
+        if (!read_change(line, &change) || !read_owner(line, kind, &change))
                 return TK_EXIT_USAGE;
         struct tk_backend *backend = tk_backend_open(line, &code);
         if (!backend)

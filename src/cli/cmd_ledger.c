@@ -18,6 +18,24 @@
 
 /* ---- showing ---- */
 
+/* Who is removed has an address no longer, so they keep the id; a workspace but the first is named by its
+ * slug. */
+static enum tk_err name_group(struct tk_local *local, struct tk_id id, struct tk_doubt_view *out) {
+        struct tk_workspace workspace;
+        struct tk_user user;
+        enum tk_err err = tk_reader_user_by_id(local->reader, id, &user);
+        if (err == TK_OK && user.removed_ms == 0) {
+                memcpy(out->subject, user.email, sizeof out->subject);
+        } else if (err == TK_OK) {
+                tk_str_copy(tk_str_of(user.email), out->description, sizeof out->description);
+        } else if (err == TK_E_NOT_FOUND) {
+                err = tk_reader_workspace_by_id(local->reader, id, &workspace);
+                if (err == TK_OK)
+                        tk_str_copy(tk_str_of(workspace.slug), out->description, sizeof out->description);
+        }
+        return err == TK_E_NOT_FOUND ? TK_OK : err;
+}
+
 static enum tk_err name_subject(struct tk_local *local, struct tk_id id, struct tk_doubt_view *out) {
         struct tk_key key;
         const char *word = tk_id_eq(id, tk_store_org(local->store))         ? "org"
@@ -31,7 +49,7 @@ static enum tk_err name_subject(struct tk_local *local, struct tk_id id, struct 
         enum tk_err err = tk_reader_key_by_id(local->reader, id, &key);
         if (err == TK_OK)
                 tk_str_copy(tk_str_of(key.description), out->description, sizeof out->description);
-        return err == TK_E_NOT_FOUND ? TK_OK : err;
+        return err == TK_E_NOT_FOUND ? name_group(local, id, out) : err;
 }
 
 static enum tk_err fill_view(struct tk_local *local, const struct tk_doubt *doubt,
@@ -295,12 +313,13 @@ static int resolve(const struct tk_cmd_line *line, struct tk_local *local, struc
         struct tk_doubt_view view;
         struct tk_subject subject;
         enum tk_err err;
-        if (!tk_subject_parse(local, line->hole, &subject))
-                return TK_EXIT_USAGE;
+        int code = tk_subject_read(local, line->hole, &subject);
+        if (code != TK_EXIT_OK)
+                return code;
         if ((err = tk_local_begin(local)) != TK_OK)
                 return fail_at(local, err);
         err = tk_reader_doubt_list(local->reader, subject.id, match_one, &m);
-        const int code = err == TK_OK ? judge(&m) : fail_at(local, err);
+        code = err == TK_OK ? judge(&m) : fail_at(local, err);
         if (code != TK_EXIT_OK) {
                 tk_store_rollback(local->store);
                 return code;

@@ -204,19 +204,26 @@ static bool list_key(const struct tk_key *key, void *ctx) {
         return l->err == TK_OK;
 }
 
-/* From the top: organisation, workspace, then the active keys, newest first. */
+static bool list_user(const struct tk_user *user, void *ctx) {
+        struct listing *l = ctx;
+        struct tk_subject subject = tk_subject_of_user(user);
+        list_limits(l, &subject);
+        return l->err == TK_OK;
+}
+
+/* From the top: organisation, workspace, users, then the active keys, newest first. */
 static void list_all(struct listing *l) {
-        static const char *const words[] = {"org", "workspace"};
-        struct tk_subject subject;
-        for (size_t i = 0; l->err == TK_OK && i < sizeof words / sizeof *words; i++) {
-                bool known = tk_subject_parse(l->local, words[i], &subject);
-                MUST(known);
-                list_limits(l, &subject);
-        }
-        if (l->err != TK_OK)
-                return;
-        enum tk_err err = tk_reader_key_list(l->local->reader, tk_store_org(l->local->store),
-                                             l->local->now_ms, (struct tk_id){{0}}, INT32_MAX, list_key, l);
+        const struct tk_subject top[] = {tk_subject_of_org(l->local), tk_subject_of_workspace(l->local)};
+        const struct tk_id org = tk_store_org(l->local->store);
+        enum tk_err err = TK_OK;
+        for (size_t i = 0; l->err == TK_OK && i < sizeof top / sizeof *top; i++)
+                list_limits(l, &top[i]);
+        if (l->err == TK_OK)
+                err = tk_reader_user_list(l->local->reader, org, TK_USER_ROLES_ALL, 0, INT32_MAX, list_user,
+                                          l);
+        if (l->err == TK_OK && err == TK_OK)
+                err = tk_reader_key_list(l->local->reader, org, l->local->now_ms, (struct tk_id){{0}},
+                                         INT32_MAX, list_key, l);
         if (l->err == TK_OK)
                 l->err = err;
 }
@@ -237,15 +244,15 @@ int tk_cmd_limit_list(const struct tk_cmd_line *line) {
         tk_jw_object(&w);
         tk_jw_key(&w, "limits");
         tk_jw_array(&w);
-        bool known = !line->hole || tk_subject_parse(&local, line->hole, &subject);
-        if (known && line->hole)
+        code = line->hole ? tk_subject_read(&local, line->hole, &subject) : TK_EXIT_OK;
+        if (code == TK_EXIT_OK && line->hole)
                 list_limits(&l, &subject);
-        else if (known)
+        else if (code == TK_EXIT_OK)
                 list_all(&l);
         tk_jw_end(&w);
         tk_jw_end(&w);
-        if (!known)
-                code = TK_EXIT_USAGE;
+        if (code != TK_EXIT_OK)
+                ; /* was said */
         else if (l.err != TK_OK)
                 code = fail_at(&local, l.err, &subject);
         else if (l.w)
@@ -335,8 +342,9 @@ static int change_limit(const struct tk_cmd_line *line, struct tk_local *local, 
                         bool set) {
         struct change change = {.limit = *limit};
         struct tk_subject subject;
-        if (!tk_subject_parse(local, line->hole, &subject))
-                return TK_EXIT_USAGE;
+        const int code = tk_subject_read(local, line->hole, &subject);
+        if (code != TK_EXIT_OK)
+                return code;
         enum tk_err err =
                 tk_subject_limits_edit(local, &subject, set ? TK_AUDIT_LIMIT_SET : TK_AUDIT_LIMIT_DROP,
                                        set ? set_one : drop_one, &change);

@@ -100,3 +100,27 @@ enum tk_err tk_local_key_get(struct tk_local *local, struct tk_id id, bool activ
                 return TK_E_NOT_FOUND;
         return err;
 }
+
+enum tk_err tk_local_user_get(struct tk_local *local, const char *text, struct tk_user *out) {
+        char email[TK_EMAIL_MAX + 1];
+        struct tk_id id;
+        const struct tk_id org = tk_store_org(local->store);
+        if (tk_email_parse(tk_str_of(text), email) == TK_OK)
+                return tk_reader_user_by_email(local->reader, org, email, out);
+        if (!tk_id_parse(tk_str_of(text), &id))
+                return TK_E_SYNTAX;
+        enum tk_err err = tk_reader_user_by_id(local->reader, id, out);
+        return err == TK_OK && (!tk_id_eq(out->org, org) || out->removed_ms != 0) ? TK_E_NOT_FOUND : err;
+}
+
+int tk_local_user_find(struct tk_local *local, const char *text, struct tk_user *out) {
+        char said[TK_EMAIL_MAX + 1];
+        enum tk_err err = tk_local_user_get(local, text, out);
+        tk_printable(text, said, sizeof said);
+        if (err == TK_E_SYNTAX)
+                return tk_misuse(
+                        "'%s' is neither an e-mail address nor an id; 'tollkey user list' shows them", said);
+        if (err == TK_E_NOT_FOUND)
+                return tk_fail("there is no user %s", said);
+        return err == TK_OK ? TK_EXIT_OK : tk_fail("%s: %s", local->config->store, tk_err_text(err));
+}

@@ -9,6 +9,7 @@
 
 #include "cli/settings.h"
 #include "service/audit.h"
+#include "store/people.h"
 
 struct tk_local {
         struct tk_config *config;
@@ -31,5 +32,13 @@ TK_CHECKED enum tk_err tk_local_finish(struct tk_local *local, enum tk_err err);
  * expired. */
 TK_CHECKED enum tk_err tk_local_key_get(struct tk_local *local, struct tk_id id, bool active,
                                         struct tk_key *out);
+
+/*
+ * The user that a word stands for: an e-mail address of the organisation's, or an id of one who is not
+ * removed. Other than TK_EXIT_OK: after a message.
+ */
+TK_CHECKED int tk_local_user_find(struct tk_local *local, const char *text, struct tk_user *out);
+/* The same of what may stand for something else too: SYNTAX: neither form. NOT_FOUND. */
+TK_CHECKED enum tk_err tk_local_user_get(struct tk_local *local, const char *text, struct tk_user *out);
 
 #endif

@@ -25,7 +25,8 @@ static void put_cap(struct tk_jw *w, const char *name, const char *cap) {
                 tk_jw_null(w);
 }
 
-static void put_time(struct tk_jw *w, const char *name, const char *at) {
+/* null for what is empty: never, or nobody's. */
+static void put_or_null(struct tk_jw *w, const char *name, const char *at) {
         tk_jw_key(w, name);
         tk_jw_text(w, at[0] ? at : NULL);
 }
@@ -59,6 +60,7 @@ void tk_show_key_json(struct tk_jw *w, const struct tk_key_view *view) {
         put_text(w, "id", view->id);
         put_text(w, "kind", view->kind);
         put_text(w, "description", view->description);
+        put_or_null(w, "user", view->user);
         put_text(w, "last6", view->last6);
         tk_jw_key(w, "limits");
         tk_jw_object(w);
@@ -67,9 +69,9 @@ void tk_show_key_json(struct tk_jw *w, const struct tk_key_view *view) {
         tk_jw_end(w);
         put_text(w, "period", view->period);
         put_text(w, "privacy", view->privacy);
-        put_time(w, "created_at", view->created);
-        put_time(w, "expires_at", view->expires);
-        put_time(w, "last_used_at", view->last_used);
+        put_or_null(w, "created_at", view->created);
+        put_or_null(w, "expires_at", view->expires);
+        put_or_null(w, "last_used_at", view->last_used);
         if (view->totals_nr) {
                 tk_jw_key(w, "usage");
                 tk_show_totals_json(w, view);
@@ -144,6 +146,8 @@ int tk_show_key(const struct tk_key_view *view) {
         line("id", view->id);
         line("kind", view->kind);
         line("description", view->description[0] ? view->description : "-");
+        if (view->user[0])
+                line("user", view->user);
         line("ends in", view->last6[0] ? view->last6 : "-");
         snprintf(limits, sizeof limits, "%s%s%s%s%s", view->usd, view->usd[0] ? " USD" : "",
                  view->usd[0] && view->diem[0] ? ", " : "", view->diem, view->diem[0] ? " Diem" : "");

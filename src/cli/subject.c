@@ -6,23 +6,50 @@
 
 #include <string.h>
 
-bool tk_subject_parse(const struct tk_local *local, const char *text, struct tk_subject *out) {
-        struct tk_str s = tk_str_of(text);
-        char said[64];
-        *out = (struct tk_subject){.kind = TK_SUBJECT_KEY};
-        if (tk_str_is(s, "org")) {
-                out->kind = TK_SUBJECT_ORG;
-                out->id = tk_store_org(local->store);
-        } else if (tk_str_is(s, "workspace")) {
-                out->kind = TK_SUBJECT_WORKSPACE;
-                out->id = tk_store_workspace(local->store);
-        } else if (!tk_id_parse(s, &out->id)) {
-                tk_misuse("'%s' carries no limits: expects org, workspace or the id of a key; 'tollkey key "
-                          "list' shows those",
-                          tk_printable(text, said, sizeof said));
-                return false;
+struct tk_subject tk_subject_of_org(const struct tk_local *local) {
+        return (struct tk_subject){.kind = TK_SUBJECT_ORG, .id = tk_store_org(local->store), .name = "org"};
+}
+
+struct tk_subject tk_subject_of_workspace(const struct tk_local *local) {
+        return (struct tk_subject){
+                .kind = TK_SUBJECT_WORKSPACE, .id = tk_store_workspace(local->store), .name = "workspace"};
+}
+
+struct tk_subject tk_subject_of_user(const struct tk_user *user) {
+        struct tk_subject subject = {.kind = TK_SUBJECT_USER, .id = user->id};
+        memcpy(subject.name, user->email, sizeof subject.name);
+        return subject;
+}
+
+static int read_person_or_key(struct tk_local *local, const char *text, struct tk_subject *out) {
+        struct tk_user user;
+        char said[TK_EMAIL_MAX + 1];
+        enum tk_err err = tk_local_user_get(local, text, &user);
+        tk_printable(text, said, sizeof said);
+        if (err == TK_OK) {
+                *out = tk_subject_of_user(&user);
+                return TK_EXIT_OK;
         }
-        return tk_str_copy(s, out->name, sizeof out->name);
+        *out = (struct tk_subject){.kind = TK_SUBJECT_KEY};
+        if (err == TK_E_NOT_FOUND && tk_id_parse(tk_str_of(text), &out->id)) {
+                tk_str_copy(tk_str_of(text), out->name, sizeof out->name);
+                return TK_EXIT_OK;
+        }
+        if (err == TK_E_SYNTAX)
+                return tk_misuse(
+                        "'%s' carries no limits: expects org, workspace, the e-mail address of a user "
+                        "or the id of a key; 'tollkey user list' and 'tollkey key list' show those",
+                        said);
+        return err == TK_E_NOT_FOUND ? tk_fail("there is no user %s", said)
+                                     : tk_fail("%s: %s", local->config->store, tk_err_text(err));
+}
+
+int tk_subject_read(struct tk_local *local, const char *text, struct tk_subject *out) {
+        const struct tk_str s = tk_str_of(text);
+        if (!tk_str_is(s, "org") && !tk_str_is(s, "workspace"))
+                return read_person_or_key(local, text, out);
+        *out = tk_str_is(s, "org") ? tk_subject_of_org(local) : tk_subject_of_workspace(local);
+        return TK_EXIT_OK;
 }
 
 struct tk_subject tk_subject_of_key(const struct tk_key *key) {
@@ -115,13 +142,15 @@ unsigned tk_limits_find(const struct tk_limits *limits, enum tk_meter meter, str
 
 static enum tk_err window_sum(struct tk_local *local, const struct tk_subject *subject,
                               const struct tk_limit *limit, int64_t number, int64_t *sum) {
+        static const enum tk_group groups[TK_SUBJECT_KEY] = {[TK_SUBJECT_ORG] = TK_GROUP_ORG,
+                                                             [TK_SUBJECT_WORKSPACE] = TK_GROUP_WORKSPACE,
+                                                             [TK_SUBJECT_USER] = TK_GROUP_USER};
         int64_t from, to;
         tk_window_hours(limit->window, number, &from, &to);
         if (subject->kind == TK_SUBJECT_KEY)
                 return tk_reader_usage_sum(local->reader, subject->id, limit->meter, from, to, sum);
-        return tk_reader_usage_sum_group(local->reader,
-                                         subject->kind == TK_SUBJECT_ORG ? TK_GROUP_ORG : TK_GROUP_WORKSPACE,
-                                         subject->id, limit->meter, from, to, sum);
+        return tk_reader_usage_sum_group(local->reader, groups[subject->kind], subject->id, limit->meter,
+                                         from, to, sum);
 }
 
 struct in_doubt {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * subject: what can carry limits, as the command line names it: org, workspace or the id of a key. Its
- * limits live in the record of a key and beside an organisation or workspace; here they are one list.
+ * subject: what can carry limits, as the command line names it: org, workspace, a user's e-mail address, or
+ * the id of a user or key. Its limits live in the record of a key and beside all others; here they are one
+ * list.
  */
 #ifndef TK_CLI_SUBJECT_H
 #define TK_CLI_SUBJECT_H
@@ -12,7 +13,7 @@
 struct tk_subject {
         enum tk_subject_kind kind;
         struct tk_id id;
-        char name[TK_ID_TEXT_LEN + 1]; /* "org", "workspace" or the id */
+        char name[TK_EMAIL_MAX + 1]; /* "org", "workspace", a user's address, or the id of a key */
 };
 
 struct tk_limits {
@@ -20,8 +21,14 @@ struct tk_limits {
         struct tk_limit at[TK_KEY_LIMITS_MAX];
 };
 
-/* False after a message: neither of the words nor the form of an id. */
-TK_CHECKED bool tk_subject_parse(const struct tk_local *local, const char *text, struct tk_subject *out);
+/*
+ * Other than TK_EXIT_OK: after a message. An id that is no user's is taken for a key's; whether there is such
+ * a key is found where it is used.
+ */
+TK_CHECKED int tk_subject_read(struct tk_local *local, const char *text, struct tk_subject *out);
+struct tk_subject tk_subject_of_org(const struct tk_local *local);
+struct tk_subject tk_subject_of_workspace(const struct tk_local *local);
+struct tk_subject tk_subject_of_user(const struct tk_user *user);
 struct tk_subject tk_subject_of_key(const struct tk_key *key);
 
 /* As committed. NOT_FOUND: no active key of ours. */

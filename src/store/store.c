@@ -350,14 +350,22 @@ static bool topup_same(const struct tk_topup *a, const struct tk_topup *b) {
         return tk_id_eq(a->subject, b->subject) && a->meter == b->meter && a->amount == b->amount;
 }
 
+enum tk_err tk_store_topup_get(struct tk_store *store, const char *id, struct tk_topup *out) {
+        const enum tk_err broken = in_batch(store);
+        if (broken)
+                return broken;
+        enum tk_err err = store->ops->topup_get(store, id, out);
+        if (!err && (!topup_ok(out) || strcmp(out->id, id) != 0))
+                err = damaged("top-up of", out->subject);
+        return err;
+}
+
 /* NOT_FOUND: there is none with this id. Otherwise what a repetition is told. */
 static enum tk_err topup_repeated(struct tk_store *store, const struct tk_topup *topup) {
         struct tk_topup seen;
-        enum tk_err err = store->ops->topup_get(store, topup->id, &seen);
+        enum tk_err err = tk_store_topup_get(store, topup->id, &seen);
         if (err)
                 return err;
-        if (!topup_ok(&seen) || strcmp(seen.id, topup->id) != 0)
-                return damaged("top-up of", topup->subject);
         return topup_same(&seen, topup) ? TK_OK : TK_E_CONFLICT;
 }
 

@@ -145,6 +145,8 @@ TK_CHECKED enum tk_err tk_store_limits_get(struct tk_store *store, struct tk_id 
  * more than can be counted. TOO_BIG: no room for another limit. Appends to the change log.
  */
 TK_CHECKED enum tk_err tk_store_topup(struct tk_store *store, const struct tk_topup *topup);
+/* Reads through the open batch. NOT_FOUND. */
+TK_CHECKED enum tk_err tk_store_topup_get(struct tk_store *store, const char *id, struct tk_topup *out);
 /* Inserts or replaces the lease of (subject, meter, window, number). A window in flight has none: RANGE. */
 TK_CHECKED enum tk_err tk_store_lease_put(struct tk_store *store, const struct tk_lease *lease);
 /* Removing what is not there is TK_OK. */

@@ -124,9 +124,11 @@ class Stack:
             assert done.returncode == 0, done.stderr
         return done
 
-    def key(self, kind="inference", usd=None, period=None, description="a test"):
+    def key(self, kind="inference", usd=None, period=None, description="a test", user=None):
         """Made by the command line on the store itself, while the server runs or not."""
-        args = ["key", "create", "--kind", kind, "--description", description, "--json"]
+        args = ["key", "create", "--kind", "user" if user else kind, "--description", description, "--json"]
+        if user:
+            args += ["--user", user]
         if usd is not None:
             args += ["--usd", str(usd)]
         if period is not None:

@@ -11,7 +11,7 @@ import pytest
 
 from stack import BINARY, NANO_OUTPUT, PATIENCE, Stack, entries
 from test_native import Service
-from test_limits import MODELS, TINY_NANO, ask, limit, limits, nano, passes, refused, sdk, tiny, until
+from test_limits import ANN, MODELS, TINY_NANO, ask, limit, limits, nano, owner, passes, refused, sdk, tiny, until
 
 BROKE = {"error": "Insufficient USD or Diem balance to complete request. Visit https://venice.ai/settings/api to add "
                   "credits."}
@@ -58,10 +58,12 @@ def calls(stack, key):
 # ---- balances ----
 
 
-@pytest.mark.parametrize("level, words", [("org", "the organisation"), ("workspace", "the workspace")])
+@pytest.mark.parametrize("level, words", [("org", "the organisation"), ("workspace", "the workspace"),
+                                          (ANN, "the user")])
 def test_a_balance_ends_and_a_top_up_acts_at_once(stacks, level, words):
     stack = stacks()
-    one, two = stack.key(usd=1), stack.key(usd=1)
+    user = owner(stack, level)
+    one, two = stack.key(usd=1, user=user), stack.key(usd=1, user=user)
     topup(stack, level, "usd", "0.0001", "invoice-1")
     stack.start()
     tiny(sdk(stack, one))
@@ -80,6 +82,7 @@ def test_a_balance_ends_and_a_top_up_acts_at_once(stacks, level, words):
     assert topup(stack, level, "usd", "0.0001", "invoice-2")["paid"] == "0.0002"
     until(lambda: passes(lambda: tiny(sdk(stack, one))), seconds=1)
     spend_all(sdk(stack, two))
+    entries(stack, two["id"])  # after it the store's file is complete
     assert 2 * 10**5 - TINY_NANO < nano(balance(stack, level, "usd")["used"]) <= 2 * 10**5
     assert [t["id"] for t in balance(stack, level, "usd")["topups"]] == ["invoice-1", "invoice-2"]
 

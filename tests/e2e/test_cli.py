@@ -267,7 +267,8 @@ def test_a_created_key_shows_what_was_asked(cli):
     created = shown.pop("created_at")
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", created)
     assert shown == {
-        "id": made["id"], "kind": "inference", "description": "agent \u00e9\u4e2d", "last6": made["key"][-6:],
+        "id": made["id"], "kind": "inference", "description": "agent \u00e9\u4e2d", "user": None,
+        "last6": made["key"][-6:],
         "limits": {"usd": 0.01, "diem": 9999999999}, "period": "month", "privacy": "private-text",
         "expires_at": "2099-12-31T00:00:00.000Z", "last_used_at": None}
     assert usage["period"] == {"usd": "0", "diem": "0", "requests": 0, "tokens": 0}
@@ -290,7 +291,11 @@ def test_caps_are_exact(cli):
 
 
 @pytest.mark.parametrize("args, words", [
-    (["--kind", "root"], "--kind root: expects admin or inference"),
+    (["--kind", "root"], "--kind root: expects admin, inference or user"),
+    (["--kind", "user"], "--kind user and --user go together"),
+    (["--user", "ann@example.com"], "--kind user and --user go together"),
+    (["--kind", "user", "--user", "ann"], "--user ann: expects the e-mail address or id of a user"),
+    (["--kind", "user", "--user", "a@b", "--url", "http://x"], "it does not go with --url"),
     (["--description", "x" * 65], "longer than 64"),
     (["--description", "\U0001f600" * 33], "longer than 64"),
     (["--usd", "-1"], "--usd -1: expects an amount"),
@@ -324,6 +329,52 @@ def test_invalid_utf8_in_a_description(cli):
     done = subprocess.run([str(BINARY).encode(), b"key", b"create", b"--kind", b"admin", b"--description", b"\xff"],
                           cwd=cli.folder, capture_output=True, env=environment())
     assert done.returncode == USAGE and b"not valid UTF-8" in done.stderr
+
+
+# ---- users ----
+
+
+def test_a_user_lives_their_life(cli):
+    ann = cli.json("user", "add", "Ann@Example.com", "--first-name", "Ann \u00c9", "--role", "admin")["id"]
+    bob = cli.json("user", "add", "bob@example.com")["id"]
+    made = cli.json("key", "create", "--kind", "user", "--user", "ANN@example.com", "--description", "hers")
+    assert made["key"].startswith("tk_usr_")
+    assert cli.json("key", "show", made["id"])["user"] == "ann@example.com"
+    assert "ann@example.com" in cli("key", "show", made["id"]).stdout
+    assert [u["email"] for u in cli.json("user", "list")["users"]] == ["bob@example.com", "ann@example.com"]
+    for who in (ann, "ann@example.com"):
+        shown = cli.json("user", "show", who)
+        assert {k: shown[k] for k in ("id", "email", "first_name", "last_name", "role", "keys")} == {
+            "id": ann, "email": "ann@example.com", "first_name": "Ann \u00c9", "last_name": "", "role": "admin",
+            "keys": [{"id": made["id"], "description": "hers"}]}
+    assert made["id"] in cli("user", "show", ann).stdout
+    assert cli.json("user", "show", bob)["keys"] == []
+    assert "ann@example.com is a user already" in cli("user", "add", "ann@example.com", code=1).stderr
+    assert "revoked 1 of their keys" in cli("user", "remove", "ann@example.com").stdout
+    assert cli.json("key", "list") == {"keys": []}
+    for args in (["user", "show", ann], ["user", "remove", "ann@example.com"],
+                 ["key", "create", "--kind", "user", "--user", ann, "--description", "x"]):
+        assert "there is no user" in cli(*args, code=1).stderr
+    again = cli.json("user", "add", "ann@example.com")["id"]
+    assert again != ann and cli.json("user", "show", "ann@example.com")["keys"] == []
+    assert cli.json("user", "remove", bob) == {"id": bob, "removed": True, "keys_revoked": 0}
+
+
+@pytest.mark.parametrize("args, words", [
+    (["ann"], "'ann' is not an e-mail address"),
+    (["ann@"], "'ann@' is not an e-mail address"),
+    (["ann@x", "--role", "root"], "--role root: expects member, admin or owner"),
+    (["ann@x", "--first-name", "a\nb"], "--first-name: expects"),
+    (["ann@x", "--last-name", "x" * 128], "--last-name: expects"),
+])
+def test_bad_users_are_refused(cli, args, words):
+    assert words in cli("user", "add", *args, code=USAGE).stderr
+    assert not (cli.folder / "t.db").exists()
+
+
+def test_a_user_that_is_neither_address_nor_id(cli):
+    cli.create()
+    assert "'ann' is neither an e-mail address nor an id" in cli("user", "show", "ann", code=USAGE).stderr
 
 
 def test_expiry_from_now(cli):
@@ -676,6 +727,24 @@ def test_resolve_above_the_keys(cli):
     cli(*word("org", "usd", "lifetime", "0"))
     [limit] = cli.json("limit", "list", "org")["limits"]
     assert (limit["used"], limit["left"]) == ("2", "8")
+
+
+def test_a_doubt_of_a_user(cli):
+    ann = cli.json("user", "add", "ann@example.com")["id"]
+    put_doubt(cli, ann, 3_000_000_000, kind="lifetime", number=0)
+    assert [(d["subject"], d["amount"]) for d in doubts(cli)] == [("ann@example.com", "3")]
+    cli("limit", "set", "ann@example.com", "--meter", "usd", "--window", "lifetime", "--cap", "5")
+    assert cli.json("limit", "list", "ann@example.com")["limits"][0]["used"] == "3"
+    cli(*word("ann@example.com", "usd", "lifetime", "2"))
+    assert doubts(cli) == []
+    assert cli.json("limit", "list", "ann@example.com")["limits"][0]["used"] == "2"
+    cli("limit", "set", "org", "--meter", "usd", "--window", "lifetime", "--cap", "5")
+    assert cli.json("limit", "list", "org")["limits"][0]["used"] == "2"
+    put_doubt(cli, ann, 1_000_000_000, kind="lifetime", number=0)
+    cli("user", "remove", ann)
+    assert [(d["subject"], d["description"]) for d in doubts(cli)] == [(ann, "ann@example.com")]
+    cli(*word(ann, "usd", "lifetime", "0"))
+    assert doubts(cli) == []
 
 
 def test_of_several_windows_the_number_says_which(cli):

@@ -20,6 +20,7 @@ FAULTS = ["tokens=3000", "tokens=60+delay=5", "tokens=3000+delay=20"]
 MODELS = [{"id": "demo-small", "provider": "demo", "max_output_tokens": 4096, "price": PRICE}] + [
     {"id": fault, "provider": "demo", "upstream_id": f"demo-small+{fault}", "max_output_tokens": 4096, "price": PRICE}
     for fault in FAULTS]
+ANN = "ann@example.com"
 NOWHERE = "01a2009a-a43c-756c-8855-2fc3b9c7e875"
 
 
@@ -99,10 +100,20 @@ def passes(call):
 # ---- levels ----
 
 
-@pytest.mark.parametrize("level, words", [("org", "the organisation"), ("workspace", "the workspace")])
+def owner(stack, level):
+    """Whose the keys are whose level it is."""
+    if level != ANN:
+        return None
+    stack.cli("user", "add", ANN)
+    return ANN
+
+
+@pytest.mark.parametrize("level, words", [("org", "the organisation"), ("workspace", "the workspace"),
+                                          (ANN, "the user")])
 def test_one_cap_binds_two_keys(stack, level, words):
     cap = 10**5
-    one, two = stack.key(usd=1), stack.key(usd=1)
+    user = owner(stack, level)
+    one, two = stack.key(usd=1, user=user), stack.key(usd=1, user=user)
     limit(stack, level, "usd", "month", "0.0001")
     stack.start()
     for _ in range(3):
@@ -129,6 +140,31 @@ def test_one_cap_binds_two_keys(stack, level, words):
     assert spent(stack, one) > 0 and spent(stack, two) > 0
     [shown] = limits(stack)[:1]
     assert shown["subject"] == level and nano(shown["used"]) == total and nano(shown["left"]) == cap - total
+
+
+def test_a_user_is_held_to_limits_until_removed(stack):
+    """Beside a running server: a new limit acts within a second, on the keys of this user alone, and so does the end."""
+    for email in (ANN, "bob@example.com"):
+        stack.cli("user", "add", email)
+    hers, more, his, nobodys = stack.key(user=ANN), stack.key(user=ANN), stack.key(user="bob@example.com"), stack.key()
+    stack.start()
+    for key in (hers, more, his, nobodys):
+        tiny(sdk(stack, key))
+    limit(stack, ANN, "requests", "lifetime", 2)
+    until(lambda: not passes(lambda: tiny(sdk(stack, hers))), seconds=1)
+    with refused(429, "rate_limit_exceeded") as caught:
+        tiny(sdk(stack, more))
+    assert "The limit of the user is 2 requests in its lifetime: " in caught.value.message
+    for key in (his, nobodys):
+        tiny(sdk(stack, key))
+    service = stack.caller(stack.key("admin")["key"])
+    answer = service.post("/v1/verify", json={"key": hers["key"]}).json()
+    assert answer["verdict"] == "rate" and answer["refusal"]["subject"] == "user"
+    assert json.loads(stack.cli("user", "remove", ANN, "--json").stdout)["keys_revoked"] == 2
+    until(lambda: service.post("/v1/verify", json={"key": more["key"]}).json()["verdict"] != "rate", seconds=1)
+    with refused(401):
+        tiny(sdk(stack, hers))
+    tiny(sdk(stack, his))
 
 
 def test_a_refused_hold_uses_nothing_on_any_level(stack):
@@ -406,15 +442,16 @@ SET = ["limit", "set", "org", "--meter", "requests", "--window", "minute", "--ca
     ("usd", "week", "5", ["--alert", "0"], {"alert": None}),
 ])
 def test_what_is_set_is_listed(quiet, meter, window, cap, flags, shown):
-    for subject in ("org", "workspace", quiet.key):
+    quiet.run("user", "add", "Ann@Example.com")
+    for subject in ("org", "workspace", ANN, quiet.key):
         made = quiet.json("limit", "set", subject, "--meter", meter, "--window", window, "--cap", cap, *flags)
         assert made.items() >= {"subject": subject, "meter": meter, **shown}.items()
         listed = quiet.json("limit", "list", subject)["limits"]
         assert [{**l, "turns_at": 0} for l in listed] == [{**made, "turns_at": 0}]
-    assert [l["subject"] for l in quiet.json("limit", "list")["limits"]] == ["org", "workspace", quiet.key]
+    assert [l["subject"] for l in quiet.json("limit", "list")["limits"]] == ["org", "workspace", ANN, quiet.key]
     table = quiet.run("limit", "list").stdout.splitlines()
-    assert table[0].split()[:5] == ["SUBJECT", "METER", "WINDOW", "CAP", "USED"] and len(table) == 4
-    for subject in ("org", "workspace", quiet.key):
+    assert table[0].split()[:5] == ["SUBJECT", "METER", "WINDOW", "CAP", "USED"] and len(table) == 5
+    for subject in ("org", "workspace", ANN, quiet.key):
         assert quiet.json("limit", "drop", subject, "--meter", meter, "--window", window)["dropped"] is True
     assert quiet.json("limit", "list") == {"limits": []}
 
@@ -449,8 +486,10 @@ def test_no_more_than_sixteen(quiet):
 
 
 @pytest.mark.parametrize("args, code, words", [
-    (SET[:2] + ["nobody"] + SET[3:], 2, "expects org, workspace or the id of a key"),
-    (["limit", "list", "nobody"], 2, "expects org, workspace or the id of a key"),
+    (SET[:2] + ["nobody"] + SET[3:], 2, "expects org, workspace, the e-mail address of a user or the id of a key"),
+    (["limit", "list", "nobody"], 2, "expects org, workspace, the e-mail address of a user or the id of a key"),
+    (SET[:2] + ["nobody@here"] + SET[3:], 1, "there is no user nobody@here"),
+    (["limit", "list", "nobody@here"], 1, "there is no user nobody@here"),
     (SET[:2] + [NOWHERE] + SET[3:], 1, f"no active key {NOWHERE}"),
     (["limit", "list", NOWHERE], 1, f"no active key {NOWHERE}"),
     (SET[:5] + ["--window", "fortnight", "--cap", "1"], 2, "--window fortnight: expects"),
