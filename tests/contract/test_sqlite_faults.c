@@ -16,7 +16,7 @@
 #include "contract/fixture.h"
 #include "lib/unit.h"
 
-#define SUBJECTS 12
+#define SUBJECTS 5
 #define RUNS_MAX 60000
 
 static unsigned faults; /* seen by the running test */
