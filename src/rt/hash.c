@@ -22,3 +22,29 @@ void tk_sha256(struct tk_str bytes, uint8_t out[32]) {
         MUST(ok == 1);
         OPENSSL_cleanse(&ctx, sizeof ctx); /* what was hashed may be a secret */
 }
+
+void tk_hmac_sha256(struct tk_str key, struct tk_str bytes, uint8_t out[32]) {
+        uint8_t block[64] = {0}, inner[32];
+        SHA256_CTX ctx;
+        if (key.len > sizeof block)
+                tk_sha256(key, block);
+        else if (key.len)
+                memcpy(block, key.at, key.len);
+        for (int pass = 0; pass < 2; pass++) {
+                uint8_t pad[sizeof block];
+                for (size_t i = 0; i < sizeof pad; i++)
+                        pad[i] = block[i] ^ (pass ? 0x5C : 0x36);
+                int ok = SHA256_Init(&ctx);
+                ok &= SHA256_Update(&ctx, pad, sizeof pad);
+                if (pass)
+                        ok &= SHA256_Update(&ctx, inner, sizeof inner);
+                else if (bytes.len)
+                        ok &= SHA256_Update(&ctx, bytes.at, bytes.len);
+                ok &= SHA256_Final(pass ? out : inner, &ctx);
+                MUST(ok == 1);
+                OPENSSL_cleanse(pad, sizeof pad);
+        }
+        OPENSSL_cleanse(&ctx, sizeof ctx);
+        OPENSSL_cleanse(block, sizeof block);
+        OPENSSL_cleanse(inner, sizeof inner);
+}

@@ -43,6 +43,30 @@ static void the_published_vectors(void **state) {
         assert_string_equal(text, rows[0].digest);
 }
 
+/* RFC 4231, cases 1, 2, 3 and 6. */
+static void the_published_vectors_of_hmac(void **state) {
+        uint8_t key[131], data[50], digest[32];
+        char text[65];
+        (void)state;
+        memset(key, 0x0b, 20);
+        tk_hmac_sha256((struct tk_str){(const char *)key, 20}, TK_STR("Hi There"), digest);
+        hex(digest, text);
+        assert_string_equal(text, "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7");
+        tk_hmac_sha256(TK_STR("Jefe"), TK_STR("what do ya want for nothing?"), digest);
+        hex(digest, text);
+        assert_string_equal(text, "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+        memset(key, 0xaa, sizeof key);
+        memset(data, 0xdd, sizeof data);
+        tk_hmac_sha256((struct tk_str){(const char *)key, 20}, (struct tk_str){(const char *)data, 50},
+                       digest);
+        hex(digest, text);
+        assert_string_equal(text, "773ea91e36800e46854db8ebd09181a72959098b3ef8c122d9635514ced565fe");
+        tk_hmac_sha256((struct tk_str){(const char *)key, 131},
+                       TK_STR("Test Using Larger Than Block-Size Key - Hash Key First"), digest);
+        hex(digest, text);
+        assert_string_equal(text, "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
+}
+
 static void zeros_are_bytes(void **state) {
         uint8_t one[32], two[32];
         (void)state;
@@ -77,6 +101,7 @@ static void many_threads_hash_at_once(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 TEST(the_published_vectors),
+                TEST(the_published_vectors_of_hmac),
                 TEST(zeros_are_bytes),
                 TEST(many_threads_hash_at_once),
         };
