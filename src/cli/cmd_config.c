@@ -137,6 +137,12 @@ static void print_section(enum tk_param_section section, int indent, bool dash, 
                         print_section(TK_SECTION_PRICE, indent + 2, false, off);
                 } else if (i == TK_PARAM_PRICE_long_context) {
                         print_section(TK_SECTION_LONG, indent + 2, false, off);
+                } else if (i == TK_PARAM_TOP_alerts) {
+                        print_section(TK_SECTION_ALERTS, 2, false, off);
+                } else if (i == TK_PARAM_ALERTS_webhook) {
+                        print_section(TK_SECTION_WEBHOOK, 4, false, off);
+                } else if (i == TK_PARAM_ALERTS_email) {
+                        print_section(TK_SECTION_EMAIL, 4, false, off);
                 }
         }
 }
@@ -153,6 +159,9 @@ static const char *const section_names[TK_SECTION_NR] = {
         [TK_SECTION_MODEL] = "models[]",
         [TK_SECTION_PRICE] = "models[].price",
         [TK_SECTION_LONG] = "models[].price.long_context",
+        [TK_SECTION_ALERTS] = "alerts",
+        [TK_SECTION_WEBHOOK] = "alerts.webhook",
+        [TK_SECTION_EMAIL] = "alerts.email",
 };
 
 static int template_json(void) {

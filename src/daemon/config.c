@@ -9,6 +9,7 @@
  */
 #include "daemon/config.h"
 
+#include "alert/sign.h"
 #include "base/buf.h"
 #include "core/money.h"
 #include "daemon/param.h"
@@ -53,8 +54,10 @@ struct reader {
 };
 
 static const char *const section_names[TK_SECTION_NR] = {
-        [TK_SECTION_TOP] = "the file",  [TK_SECTION_PROVIDER] = "a provider", [TK_SECTION_MODEL] = "a model",
-        [TK_SECTION_PRICE] = "a price", [TK_SECTION_LONG] = "long_context",
+        [TK_SECTION_TOP] = "the file",      [TK_SECTION_PROVIDER] = "a provider",
+        [TK_SECTION_MODEL] = "a model",     [TK_SECTION_PRICE] = "a price",
+        [TK_SECTION_LONG] = "long_context", [TK_SECTION_ALERTS] = "alerts",
+        [TK_SECTION_WEBHOOK] = "webhook",   [TK_SECTION_EMAIL] = "email",
 };
 
 /* ---- messages ---- */
@@ -714,6 +717,108 @@ static enum tk_err take_catalog(struct reader *r, const struct value values[TK_P
         return err;
 }
 
+/* ---- alerts ---- */
+
+static enum tk_err check_channel_url(struct reader *r, const struct value *v, const char *name,
+                                     const char *plain, const char *tls) {
+        struct tk_str rest = v->text, port;
+        if (tk_str_starts(rest, plain))
+                rest = tk_str_skip(rest, strlen(plain));
+        else if (tk_str_starts(rest, tls))
+                rest = tk_str_skip(rest, strlen(tls));
+        else
+                return refuse(r, TK_E_SYNTAX, v->line, "'%s' has to begin with %s or %s", name, plain, tls);
+        bool printable = true;
+        for (size_t i = 0; i < rest.len; i++)
+                printable = printable && rest.at[i] > ' ' && rest.at[i] <= '~' && rest.at[i] != '@';
+        size_t end = 0;
+        while (end < rest.len && rest.at[end] != '/' && rest.at[end] != '?')
+                end++;
+        if (printable && split_address(tk_str_head(rest, end), &port))
+                return TK_OK;
+        return refuse(r, TK_E_SYNTAX, v->line, "'%s' expects a host after %s, and holds no password", name,
+                      tls);
+}
+
+/* A copy that the configuration owns; NULL for what is not set. */
+static bool take_copy(const struct value *v, char **out) {
+        *out = v->set ? strdup(v->text.at) : NULL;
+        return *out || !v->set;
+}
+
+static enum tk_err take_webhook(struct reader *r, const struct value *group, struct tk_alert_channels *out) {
+        struct value values[TK_PARAM_NR];
+        enum tk_err err = read_map(r, TK_SECTION_WEBHOOK, group->node, values);
+        const struct value *url = &values[TK_PARAM_WEBHOOK_url], *secret = &values[TK_PARAM_WEBHOOK_secret];
+        if (err == TK_OK)
+                err = check_channel_url(r, url, "url", "http://", "https://");
+        if (err != TK_OK)
+                return err;
+        if (!tk_webhook_secret_ok(secret->text))
+                return refuse(r, TK_E_SYNTAX, secret->line, "'secret' expects base64 after whsec_");
+        return take_copy(url, &out->webhook_url) && take_copy(secret, &out->webhook_secret)
+                       ? TK_OK
+                       : refuse_memory(r);
+}
+
+static enum tk_err take_address(struct reader *r, const struct value *v, const char *name, struct tk_str text,
+                                char out[TK_EMAIL_MAX + 1]) {
+        if (tk_email_parse(tk_str_trim(text), out) == TK_OK)
+                return TK_OK;
+        return refuse(r, TK_E_SYNTAX, v->line, "'%s' expects %s such as ops@example.com", name,
+                      strcmp(name, "to") == 0 ? "addresses, with commas between them," : "an address");
+}
+
+static enum tk_err take_addresses(struct reader *r, const struct value *v, struct tk_alert_channels *out) {
+        struct tk_str rest = v->text;
+        for (;;) {
+                size_t end = tk_str_find(rest, ',');
+                if (out->to_nr == TK_ALERT_TO_MAX)
+                        return refuse(r, TK_E_RANGE, v->line, "'to' has more than %d addresses",
+                                      TK_ALERT_TO_MAX);
+                enum tk_err err = take_address(r, v, "to", tk_str_head(rest, end), out->to[out->to_nr++]);
+                if (err != TK_OK || end == rest.len)
+                        return err;
+                rest = tk_str_skip(rest, end + 1);
+        }
+}
+
+static enum tk_err take_email(struct reader *r, const struct value *group, struct tk_alert_channels *out) {
+        struct value values[TK_PARAM_NR];
+        enum tk_err err = read_map(r, TK_SECTION_EMAIL, group->node, values);
+        const struct value *url = &values[TK_PARAM_EMAIL_smtp_url], *from = &values[TK_PARAM_EMAIL_from];
+        if (err == TK_OK)
+                err = check_channel_url(r, url, "smtp_url", "smtp://", "smtps://");
+        if (err == TK_OK)
+                err = take_address(r, from, "from", from->text, out->from);
+        if (err == TK_OK)
+                err = take_addresses(r, &values[TK_PARAM_EMAIL_to], out);
+        if (err != TK_OK)
+                return err;
+        if (values[TK_PARAM_EMAIL_password].set && !values[TK_PARAM_EMAIL_user].set)
+                return refuse(r, TK_E_NOT_FOUND, values[TK_PARAM_EMAIL_password].line,
+                              "'user' is missing in email; a password is somebody's");
+        out->smtp_plain = values[TK_PARAM_EMAIL_tls].count == 1;
+        return take_copy(url, &out->smtp_url) && take_copy(&values[TK_PARAM_EMAIL_user], &out->smtp_user) &&
+                               take_copy(&values[TK_PARAM_EMAIL_password], &out->smtp_password)
+                       ? TK_OK
+                       : refuse_memory(r);
+}
+
+static enum tk_err take_alerts(struct reader *r, const struct value *group, struct tk_alert_channels *out) {
+        struct value values[TK_PARAM_NR] = {0};
+        enum tk_err err = group->set ? read_map(r, TK_SECTION_ALERTS, group->node, values)
+                                     : fill_in(r, TK_SECTION_ALERTS, 0, values);
+        if (err != TK_OK)
+                return err;
+        out->retry_ms = (unsigned)values[TK_PARAM_ALERTS_retry_ms].count;
+        if (values[TK_PARAM_ALERTS_webhook].set)
+                err = take_webhook(r, &values[TK_PARAM_ALERTS_webhook], out);
+        if (err == TK_OK && values[TK_PARAM_ALERTS_email].set)
+                err = take_email(r, &values[TK_PARAM_ALERTS_email], out);
+        return err;
+}
+
 /* An environment variable in the place of a key of the file. */
 static enum tk_err override(struct reader *r, const char *variable, enum tk_param_id id,
                             struct value values[TK_PARAM_NR]) {
@@ -796,6 +901,9 @@ static enum tk_err take_all(struct reader *r, struct tk_config *config) {
                 return err;
         take_counts(values, config);
         take_spend_order(&values[TK_PARAM_TOP_spend_order], config);
+        err = take_alerts(r, &values[TK_PARAM_TOP_alerts], &config->alerts);
+        if (err != TK_OK)
+                return err;
         config->catalog = tk_catalog_new();
         return config->catalog ? take_catalog(r, values, config->catalog) : refuse_memory(r);
 }
@@ -875,6 +983,15 @@ void tk_config_free(struct tk_config **config) {
         if (!c)
                 return;
         tk_catalog_free(&c->catalog);
+        if (c->alerts.webhook_secret)
+                explicit_bzero(c->alerts.webhook_secret, strlen(c->alerts.webhook_secret));
+        if (c->alerts.smtp_password)
+                explicit_bzero(c->alerts.smtp_password, strlen(c->alerts.smtp_password));
+        free(c->alerts.webhook_url);
+        free(c->alerts.webhook_secret);
+        free(c->alerts.smtp_url);
+        free(c->alerts.smtp_user);
+        free(c->alerts.smtp_password);
         free(c->listen);
         free(c->store);
         free(c->key_prefix);

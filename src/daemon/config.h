@@ -9,6 +9,7 @@
 #ifndef TK_DAEMON_CONFIG_H
 #define TK_DAEMON_CONFIG_H
 
+#include "alert/channels.h"
 #include "base/err.h"
 #include "core/meter.h"
 #include "service/catalog.h"
@@ -24,6 +25,7 @@ struct tk_config {
         unsigned audit_days;         /* 0: for ever */
         struct tk_spend_order spend_order;
         struct tk_catalog *catalog;
+        struct tk_alert_channels alerts;
 };
 
 /* path NULL: built-in defaults and environment only. On error *out is NULL and why holds "FILE:LINE: ...". */

@@ -15,6 +15,9 @@ enum tk_param_section {
         TK_SECTION_MODEL,
         TK_SECTION_PRICE,
         TK_SECTION_LONG,
+        TK_SECTION_ALERTS,
+        TK_SECTION_WEBHOOK,
+        TK_SECTION_EMAIL,
         TK_SECTION_NR
 };
 

@@ -2,12 +2,13 @@
  *
  * The phases, each undone in reverse order by the one function that began it:
  *
- *   randomness -> store -> its lock -> services -> listen -> signals -> "ready" -> loops
+ *   randomness -> store -> its lock -> services -> alerts -> listen -> signals -> "ready" -> loops
  *
  * Dying is allowed before "ready" and then says why; after it only a broken invariant kills.
  */
 #include "daemon/serve.h"
 
+#include "alert/deliver.h"
 #include "api/router.h"
 #include "daemon/claim.h"
 #include "proxy/relay.h"
@@ -207,8 +208,16 @@ static int run_service(struct daemon *d) {
                 fprintf(stderr, "tollkey: cannot start: %s\n", tk_err_text(err));
                 return 1;
         }
-        int status = run(d);
+        struct tk_deliver *deliver;
+        int status = 1;
+        if ((err = tk_deliver_open(&d->config->alerts, d->store, d->service, &deliver)) != TK_OK)
+                fprintf(stderr, "tollkey: cannot start to deliver alerts: %s\n", tk_err_text(err));
+        else
+                status = run(d);
+        if (deliver)
+                tk_deliver_stop(deliver);
         tk_service_close(&d->service);
+        tk_deliver_close(&deliver);
         tk_server_close(&d->server); /* the writer's thread may have looked for a loop until now */
         return status;
 }

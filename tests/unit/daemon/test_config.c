@@ -142,6 +142,32 @@ static void everything_that_can_be_said(void **state) {
         tk_config_free(&c);
 }
 
+static void where_alerts_go(void **state) {
+        (void)state;
+        struct tk_config *c =
+                must_parse("alerts:\n  retry_ms: 20\n"
+                           "  webhook: { url: 'https://h:8443/x?y=1', secret: whsec_c2VjcmV0 }\n"
+                           "  email: { smtp_url: 'smtps://h', user: u, password: p, from: A@B.example,\n"
+                           "           to: 'c@d.example, e@f.example', tls: none }\n");
+        const struct tk_alert_channels *a = &c->alerts;
+        assert_int_equal(a->retry_ms, 20);
+        assert_string_equal(a->webhook_url, "https://h:8443/x?y=1");
+        assert_string_equal(a->webhook_secret, "whsec_c2VjcmV0");
+        assert_string_equal(a->smtp_url, "smtps://h");
+        assert_string_equal(a->smtp_user, "u");
+        assert_string_equal(a->smtp_password, "p");
+        assert_true(a->smtp_plain);
+        assert_string_equal(a->from, "a@b.example");
+        assert_int_equal(a->to_nr, 2);
+        assert_string_equal(a->to[1], "e@f.example");
+        tk_config_free(&c);
+        c = must_parse("");
+        assert_int_equal(c->alerts.retry_ms, 5000);
+        assert_null(c->alerts.webhook_url);
+        assert_null(c->alerts.smtp_url);
+        tk_config_free(&c);
+}
+
 static void nothing_means_the_defaults(void **state) {
         static const char *const texts[] = {"",           "\n\n", "# only a comment\n", "---\n",
                                             "---\n...\n", "{}",   "providers: {}\n",    "models: []\n"};
@@ -318,6 +344,42 @@ static const struct {
         {"prefix with a dash", "key_prefix: t-k\n", "t.yaml:1: ", "'key_prefix' expects"},
         {"prefix too long", "key_prefix: abcdefghijklmnopqrstuvwxyz012\n",
          "t.yaml:1: ", "it may have 1 to 28"},
+
+#define HOOK(rest) "alerts:\n  webhook: { url: 'https://h/x', secret: s }\n" rest
+#define MAIL(rest) "alerts: { email: { smtp_url: 'smtp://h:25', from: a@b.example, " rest " } }\n"
+        {"unknown key in alerts", "alerts: { url: x }\n", "t.yaml:1: ", "unknown key 'url' in alerts"},
+        {"retry too small", "alerts: { retry_ms: 9 }\n", "t.yaml:1: ", "10 to 3600000"},
+        {"webhook without a secret", "alerts: { webhook: { url: 'http://h' } }\n",
+         "t.yaml:1: ", "'secret' is missing in webhook"},
+        {"webhook of another scheme", "alerts: { webhook: { url: 'ftp://h', secret: s } }\n",
+         "t.yaml:1: ", "'url' has to begin with http:// or https://"},
+        {"webhook without a host", "alerts: { webhook: { url: 'http:///x', secret: s } }\n",
+         "t.yaml:1: ", "expects a host"},
+        {"webhook with a password", "alerts: { webhook: { url: 'http://u:p@h/x', secret: s } }\n",
+         "t.yaml:1: ", "holds no password"},
+        {"webhook with a space", "alerts: { webhook: { url: 'http://h/a b', secret: s } }\n",
+         "t.yaml:1: ", "expects a host"},
+        {"webhook secret that is no base64", "alerts: { webhook: { url: 'http://h', secret: whsec_x } }\n",
+         "t.yaml:1: ", "'secret' expects base64 after whsec_"},
+        {"webhook given twice", HOOK("  webhook: { url: 'http://h', secret: s }\n"),
+         "t.yaml:3: ", "'webhook' is given twice"},
+        {"email without anybody", MAIL("tls: none"), "t.yaml:1: ", "'to' is missing in email"},
+        {"email to no address", MAIL("to: ops"), "t.yaml:1: ", "'to' expects addresses"},
+        {"email to nobody between commas", MAIL("to: 'a@b.example,,c@d.example'"),
+         "t.yaml:1: ", "'to' expects addresses"},
+        {"email to a header", MAIL("to: \"a@b.example\\nBcc: c@d.example\""),
+         "t.yaml:1: ", "control character"},
+        {"email to seventeen",
+         MAIL("to: 'a@b.c,a@b.c,a@b.c,a@b.c,a@b.c,a@b.c,a@b.c,a@b.c,a@b.c,a@b.c,a@b.c,"
+              "a@b.c,a@b.c,a@b.c,a@b.c,a@b.c,a@b.c'"),
+         "t.yaml:1: ", "'to' has more than 16 addresses"},
+        {"email from a name", "alerts: { email: { smtp_url: 'smtp://h', from: 'Me <a@b.c>', to: a@b.c } }\n",
+         "t.yaml:1: ", "'from' expects an address"},
+        {"email by HTTP", "alerts: { email: { smtp_url: 'http://h', from: a@b.c, to: a@b.c } }\n",
+         "t.yaml:1: ", "'smtp_url' has to begin with smtp:// or smtps://"},
+        {"email with a password and nobody", MAIL("to: a@b.c, password: x"),
+         "t.yaml:1: ", "'user' is missing"},
+        {"email with TLS perhaps", MAIL("to: a@b.c, tls: maybe"), "t.yaml:1: ", "required|none"},
 
         {"provider without base_url", "providers:\n  p:\n    api_key: x\n",
          "t.yaml:3: ", "'base_url' is missing in a provider"},
@@ -746,6 +808,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 T(the_documented_example),
                 T(everything_that_can_be_said),
+                T(where_alerts_go),
                 T(nothing_means_the_defaults),
                 T(variables_are_filled_in),
                 T(the_environment_overrides),
