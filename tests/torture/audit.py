@@ -5,7 +5,7 @@ Of each call:
   (1) a call that ended by itself is posted to the token as the provider counted it, once, or not at all (a kill)
   (2) an entry belongs to a call that somebody made; a refused call was never sent on and has none
   (3) what was answered before a later write was acknowledged is in the store, whatever comes after
-Of each window of each key, workspace and organisation:
+Of each window of each key, user, workspace and organisation:
   (4) truth <= posted + in doubt + in flight
   (5) posted + in doubt <= cap
   (6) the sums by hour, by day and in all are those of the entries
@@ -58,7 +58,7 @@ class Audit:
             self.one_call(call)
         self.strangers()
         groups = {part: name for key in self.keys
-                  for part, name in zip(self.ledger.groups[key.id], ("workspace", "org"))}
+                  for part, name in zip(self.ledger.groups[key.id], ("workspace", "org", "user"))}
         for subject, name in [*((key.id, key.name) for key in self.keys), *groups.items()]:
             self.one_subject(subject, name)
 
@@ -166,7 +166,7 @@ class Audit:
                 self.violation(f"key {at[0]}: whole answers of {at[1]} that nobody waited for: produced {nano} nano, "
                                f"posted {due[at]}")
 
-    # ---- keys, workspaces, organisations ----
+    # ---- keys, users, workspaces, organisations ----
 
     def one_subject(self, subject, name):
         keys = self.ledger.below(subject)

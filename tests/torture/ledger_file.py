@@ -39,8 +39,9 @@ def nano(text):
 class LedgerFile:
     def __init__(self, path):
         self.db = sqlite3.connect(path)
-        self.groups = {uuid.UUID(bytes=row[0]): tuple(uuid.UUID(bytes=part) for part in row[1:])
-                       for row in self.db.execute("SELECT id, workspace, org FROM api_key")}
+        # Of a key: workspace, organisation, and its user if it has one.
+        self.groups = {uuid.UUID(bytes=row[0]): tuple(uuid.UUID(bytes=part) for part in row[1:] if any(part))
+                       for row in self.db.execute("SELECT id, workspace, org, user_id FROM api_key")}
         self.limits = collections.defaultdict(list)
         for subject, meter, kind, cap, flags in self.db.execute(
                 "SELECT subject, meter, window_kind, cap, flags FROM subject_limit ORDER BY subject, ordinal"):
@@ -76,9 +77,9 @@ class LedgerFile:
             str(row) for row in self.db.execute("PRAGMA foreign_key_check")]
 
     def below(self, subject):
-        """Whose usage counts against the limits of this key, workspace or organisation: that of the keys below, and
+        """Whose usage counts against the limits of this key, user, workspace or organisation: that of the keys below, and
         what an operator has noted of the group itself, or of a workspace of the organisation."""
-        workspaces = {workspace for workspace, org in self.groups.values() if org == subject}
+        workspaces = {workspace for workspace, org, *_ in self.groups.values() if org == subject}
         return {subject, *workspaces, *(key for key, groups in self.groups.items() if subject in groups)}
 
     def hours(self, subject, meter):

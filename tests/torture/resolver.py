@@ -12,6 +12,7 @@ import uuid
 from audit import amount
 from ledger_file import HOUR, KINDS, MONEY, nano
 
+USER = "ann@example.com"  # the only one; some keys are hers
 KIND_OF = {name: kind for kind, name in KINDS.items()}
 
 
@@ -25,7 +26,9 @@ class Resolver:
     def learn(self, ledger, rows):
         """From an audit at a moment when nothing ran."""
         self.groups = ledger.groups
-        [(self.workspace, self.org)] = {self.groups[row.subject] for row in rows if row.subject in self.groups}
+        own = [self.groups[row.subject] for row in rows if row.subject in self.groups]
+        [(self.workspace, self.org)] = {groups[:2] for groups in own}
+        self.users = {user for groups in own for user in groups[2:]}
         # A word on one window is noted in one hour, and moves what is in doubt in others: by the hour it may be wrong.
         by_hour = {row.subject for row in rows if row.limit.kind == HOUR}
         self.needs = {(row.subject, row.limit.meter, row.limit.kind, row.number): max(0, row.truth - row.posted)
@@ -33,7 +36,7 @@ class Resolver:
 
     def listed(self):
         """What the command line shows: [(subject, word, meter, window, number, amount)]"""
-        names = {"workspace": self.workspace, "org": self.org}
+        names = {"workspace": self.workspace, "org": self.org, **{USER: user for user in self.users}}
         doubts = json.loads(self.stack.cli("ledger", "doubt", "--json").stdout)["doubts"]
         return [(names.get(d["subject"]) or uuid.UUID(d["subject"]), d["subject"], d["meter"], d["window"],
                  d["number"], d["amount"]) for d in doubts]

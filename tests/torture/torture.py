@@ -39,7 +39,7 @@ sys.path[:0] = [str(pathlib.Path(__file__).resolve().parent), str(pathlib.Path(_
 
 import audit  # noqa: E402
 import client  # noqa: E402
-from resolver import KIND_OF, Resolver, to_int  # noqa: E402
+from resolver import KIND_OF, USER, Resolver, to_int  # noqa: E402
 from ledger_file import DAY, HOUR, LIFETIME, METERS, MONTH, WEEK, LedgerFile, window_number  # noqa: E402
 from stack import BINARY, PATIENCE, PRICE, Stack, faked_clock  # noqa: E402
 
@@ -116,6 +116,7 @@ class Torture:
     def make_keys(self):
         rng = self.rng
         self.admin = self.stack.key("admin")["key"]
+        self.stack.cli("user", "add", USER)
         for i in range(KEYS_NR):
             period = ("day", "month", "lifetime")[i % 3]
             if i < 3:
@@ -126,7 +127,8 @@ class Torture:
                 name, cap, weight = f"edge{i}", rng.randrange(1, 6) * 10**5, 8
             else:
                 name, cap, weight = f"small{i}", rng.randrange(2, 40) * 10**5 * rng.choice((1, 10)), 1
-            made = self.stack.key(usd=cap and client_money(cap), period=period, description=name)
+            made = self.stack.key(usd=cap and client_money(cap), period=period, description=name,
+                                  user=None if i % 2 else USER)
             self.keys.append(Key(name, uuid.UUID(made["id"]), made["key"], weight, cap))
         self.weights = [key.weight for key in self.keys]
         self.more_limits()
@@ -136,8 +138,10 @@ class Torture:
         wide to be reached, but count and are lent all the same."""
         db = sqlite3.connect(self.folder / "tollkey.db")
         [(workspace, org)] = db.execute("SELECT DISTINCT workspace, org FROM api_key")
+        [(user,)] = db.execute("SELECT id FROM org_user")
         rows = [(org, 0, "usd", DAY, "1000"), (org, 1, "tokens", LIFETIME, str(10**12)),
-                (workspace, 0, "usd", MONTH, "1000"), (workspace, 1, "requests", WEEK, str(10**9))]
+                (workspace, 0, "usd", MONTH, "1000"), (workspace, 1, "requests", WEEK, str(10**9)),
+                (user, 0, "usd", DAY, "1000"), (user, 1, "tokens", MONTH, str(10**12))]
         kinds = [("requests", DAY, 40, 400), ("tokens", LIFETIME, 2000, 40000), ("usd", HOUR, 5, 50), None]
         for i, key in enumerate(key for key in self.keys if key.name.startswith("small")):
             if kinds[i % len(kinds)]:
