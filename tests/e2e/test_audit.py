@@ -204,8 +204,19 @@ def test_a_word_that_is_repeated_leaves_one_record(log):
 
 # ---- commands ----
 
+CHANGING = {"key create", "key edit", "key revoke", "limit set", "limit drop", "balance topup", "ledger resolve",
+            "user add", "user remove"}
+NOT_CHANGING = {"serve", "key list", "key show", "user list", "user show", "limit list", "balance show", "usage",
+                "ledger doubt", "audit list", "alert list", "alert test", "config check", "config template", "demo-upstream", "version", "help"}
+
+
+def test_every_command_that_changes_is_known():
+    sentences = re.findall(r'^TK_CMD\(\w+,\s*"([^"]+)"', (ROOT / "tbl" / "cmd.tbl").read_text(), flags=re.M)
+    assert {re.sub(r" [<\[.].*", "", sentence) for sentence in sentences} == CHANGING | NOT_CHANGING
+
 
 def command(log, *args):
+    assert " ".join(args[:2]) in CHANGING
     with log.one() as record:
         done = log.stack.cli(*args)
     assert record["actor"] == {"type": "operator", "name": OPERATOR}
@@ -247,6 +258,25 @@ def test_commands_on_the_organisation_leave_records(stack, log):
     record, _ = command(log, "ledger", "resolve", "workspace", "--meter", "usd", "--window", "lifetime", "--spent", "0")
     assert (record["action"], record["resource_id"]) == ("doubt.resolve", stack.workspace)
     assert record["after"] == {"spent": 0, "freed": 5}
+
+
+def test_commands_on_users_leave_records(stack, log):
+    record, done = command(log, "user", "add", "p@example.com", "--role", "admin", "--json")
+    user = json.loads(done.stdout)["id"]
+    assert (record["action"], record["resource_type"], record["resource_id"]) == ("user.create", "user", user)
+    assert record["after"] == {"email": "p@example.com", "first_name": "", "last_name": "", "role": "admin"}
+    record, done = command(log, "key", "create", "--kind", "user", "--description", "theirs", "--user", user, "--json")
+    assert record["after"]["user"] == user
+    record, _ = command(log, "limit", "set", "p@example.com", "--meter", "usd", "--window", "day", "--cap", "4")
+    assert (record["action"], record["resource_type"], record["resource_id"]) == ("limit.set", "user", user)
+    record, _ = command(log, "balance", "topup", user, "usd", "1", "--id", "invoice-of-p")
+    assert (record["action"], record["resource_id"]) == ("balance.topup", user)
+    record, _ = command(log, "user", "remove", "p@example.com")
+    assert (record["action"], record["resource_id"]) == ("user.delete", user)
+    assert record["before"]["email"] == "p@example.com" and "after" not in record
+    with log.none():
+        assert stack.cli("user", "remove", "p@example.com", check=False).returncode != 0
+        assert stack.cli("user", "add", "no address", check=False).returncode != 0
 
 
 # ---- what leaves none ----
