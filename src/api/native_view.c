@@ -224,6 +224,8 @@ static void write_standing(struct tk_jw *w, const struct tk_standing *standing) 
         write_unsigned(w, "cap", meter, standing->limit.cap);
         if (standing->known) {
                 write_amount(w, "posted", meter, standing->posted);
+                if (standing->doubt > 0)
+                        write_amount(w, "in_doubt", meter, standing->doubt);
                 write_amount(w, "held", meter, standing->held);
                 write_amount(w, "left", meter, standing->left);
         } else {

@@ -298,7 +298,7 @@ struct tk_refusal tk_account_refusal(const struct tk_account *account, unsigned 
 }
 
 bool tk_account_count(const struct tk_account *account, const struct tk_limit *limit, int64_t at_s,
-                      int64_t at_ms, struct tk_count *out) {
+                      int64_t at_ms, struct tk_count *out, int64_t *doubt) {
         tk_account_assert(account);
         for (unsigned i = 0; account->loaded && i < account->counters_nr; i++) {
                 const struct tk_counter *counter = &account->counters[i];
@@ -307,6 +307,7 @@ bool tk_account_count(const struct tk_account *account, const struct tk_limit *l
                     !tk_window_spec_eq(counter->limit.window, limit->window))
                         continue;
                 *out = count_at(counter, slot, at_ms);
+                *doubt = slot->doubt;
                 return true;
         }
         return false;

@@ -151,10 +151,10 @@ bool tk_account_take(struct tk_account *account, const struct tk_want *want);
 struct tk_refusal tk_account_refusal(const struct tk_account *account, unsigned index,
                                      const struct tk_want *want);
 
-/* What counts against the limit of this meter and window at that time. False: it is not known without a load.
- */
+/* What counts against the limit of this meter and window at that time, and how much of the posted is in
+ * doubt. False: it is not known without a load. */
 bool tk_account_count(const struct tk_account *account, const struct tk_limit *limit, int64_t at_s,
-                      int64_t at_ms, struct tk_count *out);
+                      int64_t at_ms, struct tk_count *out, int64_t *doubt);
 /* Takes `held` off the slots of at_s and adds `due` to what they posted. True: a limit's cap or alert is
  * reached by it, or was before. */
 bool tk_account_settle(struct tk_account *account, int64_t at_s, const struct tk_amounts *held,

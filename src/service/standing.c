@@ -14,14 +14,16 @@ unsigned tk_standing_of(struct tk_worker *worker, const struct tk_snapshot *snap
         for (unsigned i = 0; i < key->limits_nr; i++) {
                 const struct tk_limit *limit = &key->limits[i];
                 struct tk_count count = {0};
-                bool known = tk_account_count(account, limit, at_s, now_ms, &count);
+                int64_t doubt = 0;
+                bool known = tk_account_count(account, limit, at_s, now_ms, &count, &doubt);
                 int64_t number = tk_window_number(limit->window, at_s);
                 out[i] = (struct tk_standing){.limit = *limit,
                                               .turns_s = tk_window_end_s(limit->window, number),
                                               .known = known,
                                               .posted = count.posted,
                                               .held = count.held,
-                                              .left = tk_limit_left(limit->cap, &count)};
+                                              .left = tk_limit_left(limit->cap, &count),
+                                              .doubt = doubt};
         }
         tk_unlock(&account->lock);
         return key->limits_nr;

@@ -12,6 +12,7 @@ struct tk_standing {
         int64_t turns_s; /* when its window ends; INT64_MAX: never */
         bool known;      /* the counters are in memory: a hold was asked for since the start */
         int64_t posted, held, left;
+        int64_t doubt; /* among the posted */
 };
 
 /* One for each limit of the key, in its order; returns how many. Any thread. */

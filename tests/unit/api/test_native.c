@@ -447,6 +447,7 @@ static void a_doubt_is_shown_and_resolved(void **state) {
         look(path, 200, piece);
         snprintf(path, sizeof path, "after=%s:usd:lifetime:0", id);
         look(path, 200, "\"doubts\":[]");
+        post(VERIFY, "{\"key\":\"%K\"}", 200, "\"cap\":1,\"posted\":0.3625,\"in_doubt\":0.3625,\"held\":0,");
         snprintf(path, sizeof path, "/v1/ledger/doubts/%s:usd:lifetime:0/resolve", id);
         post(AUTHORIZE, "{\"key\":\"%K\",\"id\":\"rest\",\"cost\":{\"usd\":0.7}}", 200,
              "\"verdict\":\"cap\"");
@@ -460,6 +461,9 @@ static void a_doubt_is_shown_and_resolved(void **state) {
         post("/v1/ledger/doubts/x/resolve", "{\"id\":\"v\",\"spent\":0}", 404, "\"code\":\"no_such_doubt\"");
         post(AUTHORIZE, "{\"key\":\"%K\",\"id\":\"rest\",\"cost\":{\"usd\":0.7}}", 200, "\"pass\"");
         assert_int_equal(stage_posted(s, TK_METER_USD), 300000000);
+        post(VERIFY, "{\"key\":\"%K\"}", 200, "\"refusal\":{");
+        post("/v1/holds/rest/void", NULL, 200, "voided");
+        post(VERIFY, "{\"key\":\"%K\"}", 200, "\"cap\":1,\"posted\":0.3,\"held\":0,");
         look("", 200, "{\"doubts\":[],\"next\":null}");
 }
 
