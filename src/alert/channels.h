@@ -22,6 +22,9 @@ struct tk_alert_channels {
         char to[TK_ALERT_TO_MAX][TK_EMAIL_MAX + 1];
 };
 
+/* What it owns; secrets are wiped. */
+void tk_alert_channels_free(struct tk_alert_channels *channels);
+
 static inline bool tk_alert_channel_is_on(const struct tk_alert_channels *channels, enum tk_channel channel) {
         return channel == TK_CHANNEL_WEBHOOK ? channels->webhook_url != NULL : channels->smtp_url != NULL;
 }

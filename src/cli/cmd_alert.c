@@ -68,6 +68,7 @@ static void show_json(const struct listing *l, const struct tk_alert *alert, con
         struct tk_jw *w = l->w;
         enum tk_meter meter = alert->limit.meter;
         char id[TK_ID_TEXT_LEN + 1], at[TK_TIME_TEXT_LEN + 1], window[TK_WINDOW_TEXT];
+        char threshold[TK_CAP_TEXT_MAX];
         tk_jw_object(w);
         tk_id_text(alert->id, id);
         put_text(w, "id", id);
@@ -79,13 +80,8 @@ static void show_json(const struct listing *l, const struct tk_alert *alert, con
         put_text(w, "meter", tk_meter_name(meter));
         put_text(w, "window", tk_window_text(alert->limit.window, window));
         put_amount(w, "cap", meter, alert->limit.cap);
-        tk_jw_key(w, "alert");
-        if (alert->limit.alert == 0)
-                tk_jw_null(w);
-        else if (tk_meter_is_money(meter))
-                tk_jw_nano(w, alert->limit.alert);
-        else
-                tk_jw_u64(w, alert->limit.alert);
+        tk_cap_text(meter, alert->limit.alert, threshold);
+        tk_amount_json(w, "alert", meter, alert->limit.alert > 0 ? threshold : "");
         put_amount(w, "posted", meter, (uint64_t)alert->posted);
         put_amount(w, "held", meter, (uint64_t)alert->held);
         for (int c = 0; c < TK_CHANNEL_NR; c++)

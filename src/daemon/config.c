@@ -983,15 +983,7 @@ void tk_config_free(struct tk_config **config) {
         if (!c)
                 return;
         tk_catalog_free(&c->catalog);
-        if (c->alerts.webhook_secret)
-                explicit_bzero(c->alerts.webhook_secret, strlen(c->alerts.webhook_secret));
-        if (c->alerts.smtp_password)
-                explicit_bzero(c->alerts.smtp_password, strlen(c->alerts.smtp_password));
-        free(c->alerts.webhook_url);
-        free(c->alerts.webhook_secret);
-        free(c->alerts.smtp_url);
-        free(c->alerts.smtp_user);
-        free(c->alerts.smtp_password);
+        tk_alert_channels_free(&c->alerts);
         free(c->listen);
         free(c->store);
         free(c->key_prefix);

@@ -271,6 +271,17 @@ def test_what_was_not_wanted_then_is_not_sent_later(stacks):
         assert set(hook.taken()) == {new["id"]}
 
 
+def test_money_is_listed_as_text(stacks):
+    stack = stacks()
+    key = stack.key()
+    stack.cli("limit", "set", key["id"], "--meter", "usd", "--window", "day", "--cap", "5", "--alert", "0.000000001")
+    stack.start()
+    call(stack, key, 1)
+    [alert] = settled(stack, 1)
+    assert (alert["cap"], alert["alert"], alert["held"]) == ("5", "0.000000001", "0")
+    assert float(alert["posted"]) > 0
+
+
 def test_what_only_observes_is_told_of(stacks):
     with hook_of() as hook:
         stack = stacks(**webhook(hook.url))
