@@ -575,8 +575,11 @@ static void write_down(struct tk_ticket *t, const struct tk_entry *what, unsigne
         t->entry.flags |= flags;
         if (t->observed)
                 t->entry.flags |= TK_ENTRY_OBSERVED;
-        t->job = (struct tk_job){
-                .apply = post_apply, .settled = post_settled, .done = post_done, .must_land = true};
+        t->job = (struct tk_job){.apply = post_apply,
+                                 .settled = post_settled,
+                                 .done = post_done,
+                                 .must_land = true,
+                                 .patient = t->landed == NULL};
         tk_writer_push(t->worker->service->writer, &t->job);
 }
 

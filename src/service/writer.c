@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The batch is whatever is queued when the last commit ended, up to BATCH_MAX: under load batches grow by
- * themselves, and an idle server commits a single job at once. No timer, no tuning.
+ * themselves, and an idle server commits a single job at once. But a commit costs as much as a dozen jobs in
+ * it, so jobs that nobody waits for, the posts of proxied calls, wait a moment for company, or until somebody
+ * comes who does wait. Price: a crash forgets so much more of what has no cap; what has one is lent.
  */
 #include "service/writer.h"
 
@@ -18,6 +20,9 @@
 #define BATCH_MAX 2048
 #define PROBE     "writer.probe" /* the setting that is written to see whether anything can be */
 #define RETRY_MS  100            /* after a failed batch; a disk that was freed is noticed within this */
+#define COMPANY   256            /* so many jobs wait for no more */
+
+static unsigned company_ms = 4; /* how long jobs wait for others; the test has more of it */
 
 struct tk_writer {
         /* immutable after start */
@@ -30,6 +35,8 @@ struct tk_writer {
         pthread_cond_t wake;
         struct tk_job *head;
         struct tk_job **tail;
+        unsigned queued; /* jobs from head on */
+        bool urgent;     /* somebody waits for one of them */
         bool stopping;
 
         /* any thread */
@@ -50,7 +57,9 @@ void tk_writer_push(struct tk_writer *writer, struct tk_job *job) {
         *writer->tail = job;
         writer->tail = &job->next;
         atomic_fetch_add(&writer->depth, 1);
-        pthread_cond_signal(&writer->wake);
+        writer->urgent = writer->urgent || !job->patient;
+        if (writer->queued++ == 0 || !job->patient || writer->queued == COMPANY)
+                pthread_cond_signal(&writer->wake);
         pthread_mutex_unlock(&writer->mutex);
 }
 
@@ -191,14 +200,25 @@ static void take(struct tk_writer *writer) {
         unsigned n = 0;
         while (*tail)
                 tail = &(*tail)->next;
-        while (writer->head && n++ < BATCH_MAX) {
+        while (writer->head && n < BATCH_MAX) {
+                n++;
                 *tail = writer->head;
                 writer->head = writer->head->next;
                 tail = &(*tail)->next;
                 *tail = NULL;
         }
-        if (!writer->head)
-                writer->tail = &writer->head;
+        writer->queued -= n;
+        if (writer->head)
+                return;
+        writer->tail = &writer->head;
+        writer->urgent = false;
+}
+
+static void wait_company(struct tk_writer *writer) {
+        struct timespec until = tk_clock_after(company_ms);
+        while (!writer->urgent && !writer->stopping && writer->queued < COMPANY)
+                if (pthread_cond_timedwait(&writer->wake, &writer->mutex, &until) == ETIMEDOUT)
+                        return;
 }
 
 static void wait_retry(struct tk_writer *writer) {
@@ -240,6 +260,8 @@ static void *writer_main(void *arg) {
                         wait_retry(writer);
                 while (!writer->head && !failing && !writer->stopping)
                         pthread_cond_wait(&writer->wake, &writer->mutex);
+                if (!writer->batch && !failing)
+                        wait_company(writer);
                 take(writer);
                 bool stopping = writer->stopping;
                 pthread_mutex_unlock(&writer->mutex);

@@ -31,6 +31,7 @@ struct tk_job {
         tk_job_f *done;           /* last; frees the job */
         struct tk_worker *worker; /* where done runs; NULL: on the writer's thread */
         bool must_land;
+        bool patient;    /* nobody waits for it, so it may wait a moment for others to share its commit */
         enum tk_err err; /* the outcome, set before settled */
         struct tk_mail mail;
 };

@@ -137,6 +137,7 @@ def test_a_balance_survives_a_restart_and_a_crash(stacks):
     stack.server.kill()
     stack.start()
     spend_all(sdk(stack, key))
+    entries(stack, key["id"])
     assert 1.7 * 10**5 < nano(balance(stack, "org", "usd")["used"]) <= 2 * 10**5
 
 
@@ -226,6 +227,7 @@ def test_a_rate_refuses_in_every_currency(stacks):
     tiny(sdk(stack, key))
     with refused(429, "rate_limit_exceeded"):
         tiny(sdk(stack, key))
+    entries(stack, key["id"])
     assert [shown["used"] for shown in limits(stack, key["id"])] == [1]
 
 
