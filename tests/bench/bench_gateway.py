@@ -16,8 +16,11 @@ benchmark.
                 only content that comes after limit_req and is not a file
   verify        tollkey, POST /v1/verify of another service, which counts one request of the same keys, and writes it
   chat          tollkey, POST /v1/chat/completions with one of 1,000 keys with two caps; held, posted, on disk
+  chat-floor    our HTTP seam and libcurl with nothing between them (bare_proxy.c): what a call costs before anything
+                is checked, held, metered or stored
   chat-nginx    nginx: proxy_pass to the same upstream, which is an nginx of its own with a constant answer
   stream        as chat, with a streamed answer of 16 events from tollkey demo-upstream, as fast as it can
+  stream-floor  as chat-floor
   stream-nginx  nginx: proxy_pass to it without buffering
   drip          as stream, with a millisecond between the events, so that each comes alone, as from a real provider;
                 the waiting bounds the requests/s
@@ -342,6 +345,9 @@ def rows_of(bench, gateway, admin, keys, names):
     def bare():
         return row("bare", bench.keep(ready_server(HELPERS / "bare_server")), request_text("GET", "/check"))
 
+    def floor(upstream):
+        return bench.keep(ready_server(HELPERS / "bare_proxy", upstream.url))
+
     def check_nginx():
         server = bench.nginx("check", bench.check_conf(keys[:NGINX_KEYS]))
         return row("check-nginx", server, request_text("GET", "/check"), of=keys[:NGINX_KEYS])
@@ -359,8 +365,10 @@ def rows_of(bench, gateway, admin, keys, names):
         "check-nginx": check_nginx,
         "verify": lambda: row("verify", gateway, verify_text(admin, keys[0]), of=keys),
         "chat": lambda: row("chat", gateway, chat),
+        "chat-floor": lambda: row("chat-floor", floor(bench.upstream), chat),
         "chat-nginx": lambda: row("chat-nginx", bench.nginx("proxy", bench.proxy_conf(bench.upstream)), chat),
         "stream": lambda: row("stream", gateway, through["stream"]),
+        "stream-floor": lambda: row("stream-floor", floor(bench.demo), straight["stream"]),
         "stream-nginx": lambda: row("stream-nginx", bench.nginx("stream", bench.proxy_conf(
             bench.demo, "proxy_buffering off;")), straight["stream"]),
         "drip": lambda: row("drip", gateway, through["drip"]),
@@ -503,8 +511,8 @@ def main():
     parser.add_argument("--keys", type=int, default=KEYS)
     parser.add_argument("names", nargs="*")
     args = parser.parse_args()
-    if subprocess.run(["ninja", "-C", BUILD, "tests/bench/bare_server", "tests/bench/fill_keys"],
-                      stdout=subprocess.DEVNULL).returncode != 0:
+    helpers = [f"tests/bench/{name}" for name in ("bare_server", "bare_proxy", "fill_keys")]
+    if subprocess.run(["ninja", "-C", BUILD, *helpers], stdout=subprocess.DEVNULL).returncode != 0:
         fail("the helpers do not build")
     print_machine()
     with tempfile.TemporaryDirectory(prefix="tollkey-bench-") as folder:
