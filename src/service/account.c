@@ -320,16 +320,23 @@ bool tk_counter_count(const struct tk_counter *counter, int64_t at_s, int64_t at
         return slot != NULL;
 }
 
-unsigned tk_counter_reached(const struct tk_counter *counter, int64_t at_s, struct tk_count *count) {
+static unsigned reached_in(const struct tk_counter *counter, const struct tk_slot *slot, int64_t at_s,
+                           struct tk_count *count) {
         const struct tk_limit *limit = &counter->limit;
         unsigned reached = 0;
-        if (limit->window.kind == TK_WINDOW_FLIGHT || !tk_counter_count(counter, at_s, at_s * 1000, count))
+        if (limit->window.kind == TK_WINDOW_FLIGHT)
                 return 0;
+        *count = count_at(counter, slot, at_s * 1000);
         if (limit->alert > 0 && (uint64_t)count->posted >= limit->alert)
                 reached |= TK_REACHED_ALERT;
         if ((uint64_t)count->posted >= limit->cap)
                 reached |= TK_REACHED_CAP;
         return reached;
+}
+
+unsigned tk_counter_reached(const struct tk_counter *counter, int64_t at_s, struct tk_count *count) {
+        const struct tk_slot *slot = slot_get(counter, at_s);
+        return slot ? reached_in(counter, slot, at_s, count) : 0;
 }
 
 bool tk_account_settle(struct tk_account *account, int64_t at_s, const struct tk_amounts *held,
@@ -347,7 +354,7 @@ bool tk_account_settle(struct tk_account *account, int64_t at_s, const struct tk
                 if (counter->limit.window.kind != TK_WINDOW_FLIGHT)
                         slot->count.posted = add_capped(slot->count.posted, due->of[counter->limit.meter]);
                 reached = reached ||
-                          (due->of[counter->limit.meter] > 0 && tk_counter_reached(counter, at_s, &count));
+                          (due->of[counter->limit.meter] > 0 && reached_in(counter, slot, at_s, &count));
         }
         tk_account_assert(account);
         return reached;
