@@ -5,12 +5,13 @@
 
 #define TIMES_NR  3
 #define HAS_ALERT 128u /* beside a limit's flags */
+#define HAS_BASE  64u
 
 /* A member that is added to a key is either packed here or known to who keeps the pack. */
-_Static_assert(sizeof(struct tk_limit) == 32 && sizeof(struct tk_key) == 896,
+_Static_assert(sizeof(struct tk_limit) == 48 && sizeof(struct tk_key) == 1152,
                "every member of a key is packed");
 _Static_assert(TK_KIND_NR <= UINT8_MAX && TK_PRIVACY_NR <= UINT8_MAX && TK_WINDOW_NR <= 16 &&
-                       TK_METER_NR <= 16 && TK_LIMIT_FLAGS < HAS_ALERT &&
+                       TK_METER_NR <= 16 && TK_LIMIT_FLAGS < HAS_BASE &&
                        TK_DESCRIPTION_BYTES_MAX <= UINT8_MAX,
                "each has room");
 
@@ -27,15 +28,19 @@ static unsigned scope_words(const struct tk_scopes *scopes) {
         return nr;
 }
 
-/* | anchor 32 | days 16 | flags 8 | meter 4 | kind 4 |, the cap, the alert if there is one. The word behind
- * it. */
+/* | anchor 32 | days 16 | flags 8 | meter 4 | kind 4 |, the cap, the alert and the base if there is one. The
+ * word behind it. */
 static uint64_t *pack_limit(uint64_t *word, const struct tk_limit *limit) {
-        const uint64_t flags = limit->flags | (limit->alert ? HAS_ALERT : 0);
+        const uint64_t flags = limit->flags | (limit->alert ? HAS_ALERT : 0) | (limit->base ? HAS_BASE : 0);
         *word++ = (uint64_t)(uint32_t)limit->window.anchor_day << 32 | (uint64_t)limit->window.days << 16 |
                   flags << 8 | (uint64_t)limit->meter << 4 | (uint64_t)limit->window.kind;
         *word++ = limit->cap;
         if (limit->alert)
                 *word++ = limit->alert;
+        if (limit->base) {
+                *word++ = (uint64_t)limit->base_number;
+                *word++ = (uint64_t)limit->base;
+        }
         return word;
 }
 
@@ -45,10 +50,14 @@ static const uint64_t *read_limit(const uint64_t *word, struct tk_limit *out) {
                                             .days = (uint16_t)(shape >> 16),
                                             .anchor_day = (int32_t)(uint32_t)(shape >> 32)},
                                  .meter = (enum tk_meter)(shape >> 4 & 15),
-                                 .flags = (uint8_t)(shape >> 8 & (HAS_ALERT - 1)),
+                                 .flags = (uint8_t)(shape >> 8 & (HAS_BASE - 1)),
                                  .cap = *word++};
         if (shape >> 8 & HAS_ALERT)
                 out->alert = *word++;
+        if (shape >> 8 & HAS_BASE) {
+                out->base_number = (int64_t)*word++;
+                out->base = (int64_t)*word++;
+        }
         return word;
 }
 
@@ -77,7 +86,7 @@ size_t tk_key_pack_size(const struct tk_key *key) {
         for (unsigned i = 0; i < TIMES_NR; i++)
                 words += pack.times >> i & 1;
         for (unsigned i = 0; i < key->limits_nr; i++)
-                words += key->limits[i].alert ? 3 : 2;
+                words += 2 + (key->limits[i].alert != 0) + 2 * (key->limits[i].base != 0);
         return sizeof pack + words * sizeof *pack.words + pack.text_len;
 }
 

@@ -45,9 +45,28 @@ size_t tk_cap_text(enum tk_meter meter, uint64_t cap, char out[TK_CAP_TEXT_MAX])
         return len;
 }
 
+static bool base_ok(const struct tk_limit *limit) {
+        if (limit->base == 0)
+                return limit->base_number == 0;
+        return limit->base > 0 && limit->flags == (limit->flags & TK_LIMIT_OBSERVE) &&
+               limit->window.kind >= TK_WINDOW_DAY && limit->window.kind != TK_WINDOW_FLIGHT &&
+               tk_window_number_ok(limit->window, limit->base_number);
+}
+
+int64_t tk_limit_base_in(const struct tk_limit *limit, int64_t number) {
+        return limit->base_number == number ? limit->base : 0;
+}
+
+uint64_t tk_limit_cap_in(const struct tk_limit *limit, int64_t number) {
+        uint64_t cap;
+        return __builtin_add_overflow(limit->cap, (uint64_t)tk_limit_base_in(limit, number), &cap)
+                       ? UINT64_MAX
+                       : cap;
+}
+
 bool tk_limit_ok(const struct tk_limit *limit) {
         if (!tk_window_spec_ok(limit->window) || (unsigned)limit->meter >= TK_METER_NR ||
-            (limit->flags & ~TK_LIMIT_FLAGS))
+            (limit->flags & ~TK_LIMIT_FLAGS) || !base_ok(limit))
                 return false;
         if (limit->flags & TK_LIMIT_BALANCE)
                 return limit->flags == TK_LIMIT_BALANCE && tk_meter_is_money(limit->meter) &&

@@ -46,6 +46,10 @@ struct tk_limit {
         uint64_t cap;  /* nano-units for money, a count otherwise; 0 is a real cap of nothing */
         uint64_t
                 alert; /* in the same unit: who is responsible is told once posted reaches it; 0: nobody is */
+        /* After a reset: the first `base` of what is posted in window `base_number` is forgiven. Usage stays
+         * what it was; only this limit begins anew. Of exact windows of a day and longer; 0 and 0 otherwise.
+         */
+        int64_t base_number, base;
 };
 
 struct tk_count {
@@ -57,6 +61,10 @@ struct tk_count {
 TK_CHECKED enum tk_err tk_cap_parse(enum tk_meter meter, struct tk_str text, uint64_t *cap);
 size_t tk_cap_text(enum tk_meter meter, uint64_t cap, char out[TK_CAP_TEXT_MAX]);
 bool tk_limit_ok(const struct tk_limit *limit);
+/* What is forgiven of window `number`. */
+int64_t tk_limit_base_in(const struct tk_limit *limit, int64_t number);
+/* What posted and held may reach in window `number`: the cap on top of what is forgiven. */
+uint64_t tk_limit_cap_in(const struct tk_limit *limit, int64_t number);
 /*
  * The sliding two-window estimate of what was used in the `length_ms` up to now, `into_ms` of the running
  * window being over (0 <= into_ms <= length_ms, 0 < length_ms): now + before x the share of the window before

@@ -184,6 +184,16 @@ static bool asks(const struct tk_want *want, enum tk_meter meter) {
         return true;
 }
 
+/* What counts of it: not what a reset forgave. */
+static int64_t shown(const struct tk_limit *limit, int64_t number, int64_t posted) {
+        int64_t base = tk_limit_base_in(limit, number);
+        return posted > base ? posted - base : 0;
+}
+
+static uint64_t cap_of(const struct tk_counter *counter, const struct tk_slot *slot) {
+        return tk_limit_cap_in(&counter->limit, slot->number);
+}
+
 /* Narrows what is given by what is left on this counter; false: not even the least fits. */
 static bool narrow(struct tk_want *want, const struct tk_counter *counter, struct tk_slot *slot) {
         enum tk_meter meter = counter->limit.meter;
@@ -191,7 +201,7 @@ static bool narrow(struct tk_want *want, const struct tk_counter *counter, struc
         slot->passed = false;
         if (!asks(want, meter))
                 return true;
-        bool fits = tk_limit_admits(counter->limit.cap, &count, want->least.of[meter]);
+        bool fits = tk_limit_admits(cap_of(counter, slot), &count, want->least.of[meter]);
         if (counter->limit.flags & TK_LIMIT_OBSERVE) {
                 slot->passed = !fits;
                 want->observed = want->observed || !fits;
@@ -199,7 +209,7 @@ static bool narrow(struct tk_want *want, const struct tk_counter *counter, struc
         }
         if (!fits)
                 return false;
-        int64_t left = tk_limit_left(counter->limit.cap, &count);
+        int64_t left = tk_limit_left(cap_of(counter, slot), &count);
         want->given.of[meter] = min64(want->given.of[meter], left);
         want->left.of[meter] = min64(want->left.of[meter], left);
         return true;
@@ -283,6 +293,7 @@ struct tk_refusal tk_account_refusal(const struct tk_account *account, unsigned 
         const struct tk_slot *slot = slot_get(counter, want->at_s);
         struct tk_count count = count_at(counter, slot, want->at_ms);
         int64_t least = want->least.of[counter->limit.meter];
+        count.posted = shown(&counter->limit, slot->number, count.posted);
         return (struct tk_refusal){.meter = counter->limit.meter,
                                    .subject = account->id,
                                    .subject_kind = account->kind,
@@ -308,6 +319,7 @@ bool tk_account_count(const struct tk_account *account, const struct tk_limit *l
                         continue;
                 *out = count_at(counter, slot, at_ms);
                 *doubt = slot->doubt;
+                out->posted = shown(&counter->limit, slot->number, out->posted);
                 return true;
         }
         return false;
@@ -315,8 +327,10 @@ bool tk_account_count(const struct tk_account *account, const struct tk_limit *l
 
 bool tk_counter_count(const struct tk_counter *counter, int64_t at_s, int64_t at_ms, struct tk_count *out) {
         const struct tk_slot *slot = slot_get(counter, at_s);
-        if (slot)
+        if (slot) {
                 *out = count_at(counter, slot, at_ms);
+                out->posted = shown(&counter->limit, slot->number, out->posted);
+        }
         return slot != NULL;
 }
 
@@ -378,7 +392,7 @@ static int64_t paced(const struct tk_slot *slot, uint32_t mono_s) {
 /* (5) Enough for a while, less and less toward the cap, in the end exactly what is needed. */
 static int64_t lease_ahead(const struct tk_limit *limit, const struct tk_slot *slot, int64_t more,
                            int64_t hold, uint32_t mono_s) {
-        int64_t left = tk_limit_left(limit->cap, &slot->count);
+        int64_t left = tk_limit_left(tk_limit_cap_in(limit, slot->number), &slot->count);
         int64_t few, pace = paced(slot, mono_s);
         MUST(more <= left);
         if (__builtin_mul_overflow(hold, TK_LEASE_HOLDS, &few))

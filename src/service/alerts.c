@@ -90,6 +90,8 @@ static void note(const struct tk_account *account, struct tk_counter *counter, s
                                         .number = number,
                                         .posted = count->posted,
                                         .held = count->held};
+        made->alert.limit.base = made->alert.limit.base_number =
+                0; /* what was forgiven is not among the posted */
         made->alert.id = id_of(&made->alert);
         made->next = *notes;
         *notes = made;

@@ -44,10 +44,10 @@ static void key_done(struct tk_job *job) {
         free(k);
 }
 
-/* NULL after telling done that memory ran out. */
-static struct key_job *key_job_new(struct tk_worker *worker, const struct tk_actor *actor,
-                                   tk_job_apply_f *apply, int64_t now_ms, tk_keys_done_f *done, void *ctx) {
-        struct key_job *k = calloc(1, sizeof *k);
+/* NULL after telling done that memory ran out. size: of the struct that begins with the job. */
+static struct key_job *job_new(size_t size, struct tk_worker *worker, const struct tk_actor *actor,
+                               tk_job_apply_f *apply, int64_t now_ms, tk_keys_done_f *done, void *ctx) {
+        struct key_job *k = calloc(1, size);
         if (!k) {
                 done(ctx, TK_E_NO_MEMORY, NULL);
                 return NULL;
@@ -79,26 +79,61 @@ static enum tk_err above_check(struct tk_store *store, const struct tk_key *key)
         return err;
 }
 
+static struct key_job *key_job_new(struct tk_worker *worker, const struct tk_actor *actor,
+                                   tk_job_apply_f *apply, int64_t now_ms, tk_keys_done_f *done, void *ctx) {
+        return job_new(sizeof(struct key_job), worker, actor, apply, now_ms, done, ctx);
+}
+
 static enum tk_err create_apply(struct tk_job *job, struct tk_store *store) {
         const struct key_job *k = (struct key_job *)job;
         enum tk_err err = above_check(store, &k->key);
         return err == TK_OK ? tk_audit_key_insert(store, &k->actor, k->now_ms, &k->key) : err;
 }
 
-void tk_keys_create(struct tk_worker *worker, const struct tk_actor *actor, const struct tk_key *draft,
-                    int64_t now_ms, struct tk_key_text *secret, tk_keys_done_f *done, void *ctx) {
+/* Makes the key and sends the job on its way. */
+static void mint(struct key_job *k, struct tk_worker *worker, const struct tk_key *draft,
+                 struct tk_key_text *secret) {
         char prefix[TK_KEY_PREFIX_MAX + 1];
+        int64_t now_ms = k->now_ms;
         bool ok = tk_key_mint_prefix(worker->service->key_prefix, draft->kind, prefix);
         MUST(ok); /* the configuration was checked with the same function */
-        struct key_job *k = key_job_new(worker, actor, create_apply, now_ms, done, ctx);
-        if (!k)
-                return;
         tk_key_mint(draft, prefix, now_ms, &k->key, secret);
         if (tk_id_none(k->key.org))
                 k->key.org = tk_store_org(worker->service->store);
         if (tk_id_none(k->key.workspace))
                 k->key.workspace = tk_store_workspace(worker->service->store);
         tk_writer_push(worker->service->writer, &k->job);
+}
+
+void tk_keys_create(struct tk_worker *worker, const struct tk_actor *actor, const struct tk_key *draft,
+                    int64_t now_ms, struct tk_key_text *secret, tk_keys_done_f *done, void *ctx) {
+        struct key_job *k = key_job_new(worker, actor, create_apply, now_ms, done, ctx);
+        if (k)
+                mint(k, worker, draft, secret);
+}
+
+struct profiled_job {
+        struct key_job k;
+        struct tk_profile profile;
+        tk_keys_change_f *change;
+};
+
+static enum tk_err create_profiled_apply(struct tk_job *job, struct tk_store *store) {
+        struct profiled_job *p = (struct profiled_job *)job;
+        enum tk_err err = create_apply(job, store);
+        p->profile.key = p->k.key.id;
+        return err ? err : tk_store_profile_put(store, &p->profile);
+}
+
+void tk_keys_create_profiled(struct tk_worker *worker, const struct tk_actor *actor,
+                             const struct tk_key *draft, const struct tk_profile *profile, int64_t now_ms,
+                             struct tk_key_text *secret, tk_keys_done_f *done, void *ctx) {
+        struct profiled_job *p = (struct profiled_job *)job_new(sizeof *p, worker, actor,
+                                                                create_profiled_apply, now_ms, done, ctx);
+        if (!p)
+                return;
+        p->profile = *profile;
+        mint(&p->k, worker, draft, secret);
 }
 
 /* The caller's own key, whether expired or not; revoked ones are gone for everybody. */
@@ -131,6 +166,37 @@ void tk_keys_update(struct tk_worker *worker, const struct tk_actor *actor, stru
         k->id = id;
         k->edit = edit;
         tk_writer_push(worker->service->writer, &k->job);
+}
+
+static enum tk_err change_apply(struct tk_job *job, struct tk_store *store) {
+        struct profiled_job *p = (struct profiled_job *)job;
+        enum tk_err err = own_key(&p->k, store);
+        if (err != TK_OK)
+                return err;
+        err = tk_store_profile_get(store, p->k.id, &p->profile);
+        if (err == TK_E_NOT_FOUND) {
+                p->profile = (struct tk_profile){.key = p->k.id};
+                err = TK_OK;
+        }
+        const struct tk_key before = p->k.key;
+        if (err == TK_OK)
+                err = p->change(&p->k.key, &p->profile, p->k.ctx);
+        const char *what = p->k.key.revoked_ms ? TK_AUDIT_KEY_DELETE : TK_AUDIT_KEY_UPDATE;
+        if (err == TK_OK)
+                err = tk_audit_key_update(store, &p->k.actor, p->k.now_ms, what, &before, &p->k.key);
+        return err ? err : tk_store_profile_put(store, &p->profile);
+}
+
+void tk_keys_change(struct tk_worker *worker, const struct tk_actor *actor, struct tk_id org, struct tk_id id,
+                    int64_t now_ms, tk_keys_change_f *change, tk_keys_done_f *done, void *ctx) {
+        struct profiled_job *p =
+                (struct profiled_job *)job_new(sizeof *p, worker, actor, change_apply, now_ms, done, ctx);
+        if (!p)
+                return;
+        p->k.org = org;
+        p->k.id = id;
+        p->change = change;
+        tk_writer_push(worker->service->writer, &p->k.job);
 }
 
 static enum tk_err revoke_apply(struct tk_job *job, struct tk_store *store) {
@@ -187,6 +253,65 @@ enum tk_err tk_keys_get(struct tk_worker *worker, struct tk_id org, struct tk_id
         if (err == TK_OK && (!tk_id_eq(out->org, org) || !tk_key_is_active(out, now_ms)))
                 err = TK_E_NOT_FOUND;
         return err;
+}
+
+enum tk_err tk_keys_profile(struct tk_worker *worker, struct tk_id id, struct tk_profile *out) {
+        enum tk_err err = tk_reader_profile_get(worker->reader, id, out);
+        if (err != TK_E_NOT_FOUND)
+                return err;
+        *out = (struct tk_profile){.key = id};
+        return TK_OK;
+}
+
+enum tk_err tk_keys_find(struct tk_worker *worker, struct tk_id org, struct tk_id id, struct tk_key *out,
+                         struct tk_profile *profile) {
+        enum tk_err err = tk_reader_key_by_id(worker->reader, id, out);
+        if (err == TK_OK && (!tk_id_eq(out->org, org) || out->revoked_ms != 0))
+                err = TK_E_NOT_FOUND;
+        return err ? err : tk_keys_profile(worker, id, profile);
+}
+
+enum tk_err tk_keys_page(struct tk_worker *worker, const struct tk_key_page *page, tk_key_each_f *each,
+                         void *ctx, uint64_t *total) {
+        return tk_reader_key_page(worker->reader, page, each, ctx, total);
+}
+
+enum tk_err tk_keys_posted(struct tk_worker *worker, struct tk_id id, const struct tk_limit *limit,
+                           int64_t now_ms, int64_t *number, int64_t *posted) {
+        int64_t from, to;
+        *number = tk_window_number(limit->window, tk_floor_div(now_ms, 1000));
+        tk_window_hours(limit->window, *number, &from, &to);
+        return tk_reader_usage_sum(worker->reader, id, limit->meter, from, to, posted);
+}
+
+enum tk_err tk_keys_workspace(struct tk_worker *worker, struct tk_id org, struct tk_str text,
+                              struct tk_id *out) {
+        struct tk_workspace workspace = {.removed_ms = 0};
+        char slug[TK_SLUG_MAX + 1];
+        enum tk_err err = TK_E_NOT_FOUND;
+        if (tk_id_parse(text, out))
+                err = tk_reader_workspace_by_id(worker->reader, *out, &workspace);
+        else if (tk_slug_ok(text) && tk_str_copy(text, slug, sizeof slug))
+                err = tk_reader_workspace_by_slug(worker->reader, org, slug, &workspace);
+        if (err == TK_OK && (!tk_id_eq(workspace.org, org) || workspace.removed_ms != 0))
+                err = TK_E_NOT_FOUND;
+        if (err == TK_OK)
+                *out = workspace.id;
+        return err;
+}
+
+enum tk_err tk_keys_user(struct tk_worker *worker, struct tk_id org, struct tk_str text, struct tk_id *out) {
+        struct tk_user user;
+        enum tk_err err =
+                tk_id_parse(text, out) ? tk_reader_user_by_id(worker->reader, *out, &user) : TK_E_NOT_FOUND;
+        if (err == TK_OK && (!tk_id_eq(user.org, org) || user.removed_ms != 0))
+                err = TK_E_NOT_FOUND;
+        return err;
+}
+
+void tk_keys_prefix(const struct tk_worker *worker, enum tk_key_kind kind, char out[TK_KEY_PREFIX_MAX + 1]) {
+        bool ok = tk_key_mint_prefix(worker->service->key_prefix, kind, out);
+        MUST(ok); /* as in mint() */
 }
 
 enum tk_err tk_keys_list(struct tk_worker *worker, struct tk_id org, int64_t now_ms, struct tk_id after,

@@ -38,6 +38,18 @@ void tk_keys_update(struct tk_worker *worker, const struct tk_actor *actor, stru
 void tk_keys_revoke(struct tk_worker *worker, const struct tk_actor *actor, struct tk_id org, struct tk_id id,
                     int64_t now_ms, tk_keys_done_f *done, void *ctx);
 
+/*
+ * The same for those who manage more of a key than its record. Both are written in one step. `created` takes
+ * the profile's members from the draft. `change` finds expired keys too, and a key without a profile has an
+ * empty one; edit may also revoke.
+ */
+void tk_keys_create_profiled(struct tk_worker *worker, const struct tk_actor *actor,
+                             const struct tk_key *draft, const struct tk_profile *profile, int64_t now_ms,
+                             struct tk_key_text *secret, tk_keys_done_f *done, void *ctx);
+typedef enum tk_err tk_keys_change_f(struct tk_key *key, struct tk_profile *profile, void *ctx);
+void tk_keys_change(struct tk_worker *worker, const struct tk_actor *actor, struct tk_id org, struct tk_id id,
+                    int64_t now_ms, tk_keys_change_f *change, tk_keys_done_f *done, void *ctx);
+
 /* Calls done when everything queued before is durable and readable: read your own posts after it. */
 typedef void tk_barrier_done_f(void *ctx, enum tk_err err);
 void tk_keys_barrier(struct tk_worker *worker, tk_barrier_done_f *done, void *ctx);
@@ -47,6 +59,24 @@ TK_CHECKED enum tk_err tk_keys_get(struct tk_worker *worker, struct tk_id org, s
                                    int64_t now_ms, struct tk_key *out);
 TK_CHECKED enum tk_err tk_keys_list(struct tk_worker *worker, struct tk_id org, int64_t now_ms,
                                     struct tk_id after, unsigned limit, tk_key_each_f *each, void *ctx);
+/* Of the organisation and not revoked; it may be expired. With its profile, which is empty when it has none.
+ */
+TK_CHECKED enum tk_err tk_keys_find(struct tk_worker *worker, struct tk_id org, struct tk_id id,
+                                    struct tk_key *out, struct tk_profile *profile);
+TK_CHECKED enum tk_err tk_keys_profile(struct tk_worker *worker, struct tk_id id, struct tk_profile *out);
+TK_CHECKED enum tk_err tk_keys_page(struct tk_worker *worker, const struct tk_key_page *page,
+                                    tk_key_each_f *each, void *ctx, uint64_t *total);
+/* Posted in the window of the limit that is running now, whether forgiven or not; *number: which window. */
+TK_CHECKED enum tk_err tk_keys_posted(struct tk_worker *worker, struct tk_id id, const struct tk_limit *limit,
+                                      int64_t now_ms, int64_t *number, int64_t *posted);
+/* The workspace of the organisation that has this id or slug. NOT_FOUND: none, or it was removed. */
+TK_CHECKED enum tk_err tk_keys_workspace(struct tk_worker *worker, struct tk_id org, struct tk_str text,
+                                         struct tk_id *out);
+/* The same for a user, by id. */
+TK_CHECKED enum tk_err tk_keys_user(struct tk_worker *worker, struct tk_id org, struct tk_str text,
+                                    struct tk_id *out);
+/* What a secret of this kind begins with, before the '_'. */
+void tk_keys_prefix(const struct tk_worker *worker, enum tk_key_kind kind, char out[TK_KEY_PREFIX_MAX + 1]);
 /* Posted in the trailing 7 x 24 hours (the running hour included), per money meter. */
 TK_CHECKED enum tk_err tk_keys_trailing(struct tk_worker *worker, const struct tk_key *key, int64_t now_ms,
                                         struct tk_amounts *out);

@@ -111,6 +111,10 @@ struct tk_id tk_store_workspace(const struct tk_store *store) {
 
 /* ---- what may cross the border ---- */
 
+static bool profile_ok(const struct tk_profile *profile) {
+        return tk_profile_ok(profile) && time_ok(profile->updated_ms) && time_ok(profile->reset_ms);
+}
+
 static bool amounts_ok(const struct tk_amounts *amounts) {
         for (int i = 0; i < TK_METER_NR; i++)
                 if (amounts->of[i] < 0)
@@ -266,6 +270,33 @@ enum tk_err tk_store_key_get(struct tk_store *store, struct tk_id id, struct tk_
                 return broken;
         enum tk_err err = store->ops->key_get(store, id, out);
         return err ? err : key_check(out, id);
+}
+
+enum tk_err tk_store_profile_put(struct tk_store *store, const struct tk_profile *profile) {
+        const enum tk_err broken = in_batch(store);
+        if (broken)
+                return broken;
+        if (!profile_ok(profile))
+                return refuse(TK_E_RANGE, "the profile of a key");
+        return store->ops->profile_put(store, profile);
+}
+
+static enum tk_err profile_check(const struct tk_profile *profile, struct tk_id key) {
+        return tk_id_eq(profile->key, key) && profile_ok(profile) ? TK_OK
+                                                                  : damaged("the profile of key", key);
+}
+
+enum tk_err tk_store_profile_get(struct tk_store *store, struct tk_id key, struct tk_profile *out) {
+        const enum tk_err broken = in_batch(store);
+        if (broken)
+                return broken;
+        enum tk_err err = store->ops->profile_get(store, key, out);
+        return err ? err : profile_check(out, key);
+}
+
+enum tk_err tk_reader_profile_get(struct tk_reader *reader, struct tk_id key, struct tk_profile *out) {
+        enum tk_err err = reader->store->ops->profile(reader, key, out);
+        return err ? err : profile_check(out, key);
 }
 
 enum tk_err tk_store_usage_add(struct tk_store *store, struct tk_id subject, enum tk_meter meter,
@@ -566,6 +597,39 @@ enum tk_err tk_reader_key_list(struct tk_reader *reader, struct tk_id org, int64
         struct key_walk walk = {.each = each, .ctx = ctx, .org = org, .now_ms = now_ms, .left = limit};
         enum tk_err err = reader->store->ops->key_list(reader, org, now_ms, after, limit, key_up, &walk);
         return err ? err : walk.err;
+}
+
+struct page_walk {
+        struct key_walk keys; /* checks the order and the organisation */
+        const struct tk_key_page *page;
+};
+
+static bool page_up(const struct tk_key *key, void *ctx) {
+        struct page_walk *walk = ctx;
+        const struct tk_key_page *page = walk->page;
+        /* An expired key is on a page as any other; the order is that of the list. */
+        if (key->kind >= TK_KIND_NR || !(page->kinds & 1u << key->kind) ||
+            (!tk_id_none(page->workspace) && !tk_id_eq(key->workspace, page->workspace))) {
+                walk->keys.err = damaged("key", key->id);
+                return false;
+        }
+        return key_up(key, &walk->keys);
+}
+
+enum tk_err tk_reader_key_page(struct tk_reader *reader, const struct tk_key_page *page, tk_key_each_f *each,
+                               void *ctx, uint64_t *total) {
+        struct page_walk walk = {.page = page,
+                                 .keys = {.each = each,
+                                          .ctx = ctx,
+                                          .org = page->org,
+                                          .now_ms = INT64_MIN,
+                                          .left = page->limit}};
+        MUST(!tk_id_none(page->org));
+        *total = 0;
+        if (page->skip > INT64_MAX)
+                return TK_OK;
+        enum tk_err err = reader->store->ops->key_page(reader, page, page_up, &walk, total);
+        return err ? err : walk.keys.err;
 }
 
 /* A span of hours that is not empty. Beyond HOUR_MAX nothing is stored, so an end out there becomes open. */

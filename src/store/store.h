@@ -23,6 +23,7 @@
 #include "core/key.h"
 #include "core/meter.h"
 #include "core/price.h"
+#include "core/profile.h"
 #include "core/window.h"
 
 struct tk_store;
@@ -120,6 +121,10 @@ TK_CHECKED enum tk_err tk_store_key_update(struct tk_store *store, const struct 
 TK_CHECKED enum tk_err tk_store_key_touch(struct tk_store *store, struct tk_id id, int64_t used_ms);
 /* Reads through the open batch: sees what this batch wrote. NOT_FOUND. */
 TK_CHECKED enum tk_err tk_store_key_get(struct tk_store *store, struct tk_id id, struct tk_key *out);
+/* Writes or replaces what only management reads of a key. Not a change for the log. */
+TK_CHECKED enum tk_err tk_store_profile_put(struct tk_store *store, const struct tk_profile *profile);
+/* Reads through the open batch. NOT_FOUND. */
+TK_CHECKED enum tk_err tk_store_profile_get(struct tk_store *store, struct tk_id key, struct tk_profile *out);
 /*
  * Adds to the hour, its day and the total. hour: hours since 1970. OVERFLOW, by which nothing changed. RANGE:
  * a negative amount (what was used is never taken back) or an hour beyond 2^40.
@@ -191,6 +196,22 @@ typedef bool tk_key_each_f(const struct tk_key *key, void *ctx); /* false stops 
  */
 TK_CHECKED enum tk_err tk_reader_key_list(struct tk_reader *reader, struct tk_id org, int64_t now_ms,
                                           struct tk_id after, unsigned limit, tk_key_each_f *each, void *ctx);
+/* NOT_FOUND: the key has none, or is none. */
+TK_CHECKED enum tk_err tk_reader_profile_get(struct tk_reader *reader, struct tk_id key,
+                                             struct tk_profile *out);
+
+/* Which keys a page shows: of the organisation, not revoked, expired or not. */
+struct tk_key_page {
+        struct tk_id org;
+        struct tk_id workspace; /* none: of all */
+        unsigned kinds;         /* 1u << enum tk_key_kind of each */
+        uint64_t skip;
+        unsigned limit;
+};
+
+/* The page, newest first, and how many there are on all pages. */
+TK_CHECKED enum tk_err tk_reader_key_page(struct tk_reader *reader, const struct tk_key_page *page,
+                                          tk_key_each_f *each, void *ctx, uint64_t *total);
 /* Sum of usage in hours [from, to); INT64_MIN and INT64_MAX are open ends. OVERFLOW. */
 TK_CHECKED enum tk_err tk_reader_usage_sum(struct tk_reader *reader, struct tk_id subject,
                                            enum tk_meter meter, int64_t from_hour, int64_t to_hour,

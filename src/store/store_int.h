@@ -74,6 +74,8 @@ typedef void tk_store_rollback_f(struct tk_store *store);
 typedef enum tk_err tk_store_key_write_f(struct tk_store *store, const struct tk_key *key);
 typedef enum tk_err tk_store_key_touch_f(struct tk_store *store, struct tk_id id, int64_t used_ms);
 typedef enum tk_err tk_store_key_get_f(struct tk_store *store, struct tk_id id, struct tk_key *out);
+typedef enum tk_err tk_store_profile_put_f(struct tk_store *store, const struct tk_profile *profile);
+typedef enum tk_err tk_store_profile_get_f(struct tk_store *store, struct tk_id key, struct tk_profile *out);
 typedef enum tk_err tk_store_usage_add_f(struct tk_store *store, struct tk_id subject, enum tk_meter meter,
                                          int64_t hour, int64_t amount);
 typedef enum tk_err tk_store_entry_add_f(struct tk_store *store, const struct tk_entry *entry);
@@ -108,6 +110,10 @@ typedef enum tk_err tk_reader_key_by_digest_f(struct tk_reader *reader, const ui
 typedef enum tk_err tk_reader_key_by_id_f(struct tk_reader *reader, struct tk_id id, struct tk_key *out);
 typedef enum tk_err tk_reader_key_list_f(struct tk_reader *reader, struct tk_id org, int64_t now_ms,
                                          struct tk_id after, unsigned limit, tk_key_each_f *each, void *ctx);
+typedef enum tk_err tk_reader_profile_get_f(struct tk_reader *reader, struct tk_id key,
+                                            struct tk_profile *out);
+typedef enum tk_err tk_reader_key_page_f(struct tk_reader *reader, const struct tk_key_page *page,
+                                         tk_key_each_f *each, void *ctx, uint64_t *total);
 typedef enum tk_err tk_reader_usage_sum_f(struct tk_reader *reader, struct tk_id subject, enum tk_meter meter,
                                           int64_t from_hour, int64_t to_hour, int64_t *sum);
 typedef enum tk_err tk_reader_usage_sum_group_f(struct tk_reader *reader, enum tk_group group,
@@ -172,6 +178,8 @@ struct tk_store_ops {
         tk_store_key_write_f *key_update;
         tk_store_key_touch_f *key_touch;
         tk_store_key_get_f *key_get;
+        tk_store_profile_put_f *profile_put;
+        tk_store_profile_get_f *profile_get;
         tk_store_usage_add_f *usage_add;
         tk_store_entry_add_f *entry_add;
         tk_store_limits_put_f *limits_put; /* all of them, balances too; not of a key */
@@ -203,6 +211,8 @@ struct tk_store_ops {
         tk_reader_key_by_digest_f *key_by_digest;
         tk_reader_key_by_id_f *key_by_id;
         tk_reader_key_list_f *key_list;
+        tk_reader_profile_get_f *profile;
+        tk_reader_key_page_f *key_page;
         tk_reader_usage_sum_f *usage_sum;
         tk_reader_usage_sum_group_f *usage_sum_group;
         tk_reader_limits_f *limits;

@@ -80,6 +80,13 @@ uint64_t tk_memory_text_hash(const char *text) {
         return tk_map_hash(text, strlen(text), 0);
 }
 
+const struct tk_profile *tk_memory_profile_get(const struct tk_memory_store *store, struct tk_id key) {
+        for (size_t i = 0; i < store->profiles_nr; i++)
+                if (tk_id_eq(store->profiles[i]->key, key))
+                        return store->profiles[i];
+        return NULL;
+}
+
 const struct tk_topup *tk_memory_topup_get(const struct tk_memory_store *store, const char *id) {
         for (size_t i = 0; i < store->topups_nr; i++)
                 if (strcmp(store->topups[i]->id, id) == 0)
@@ -185,6 +192,8 @@ static void close_store(struct tk_store *base) {
                 free(store->entries[i]);
         for (size_t i = 0; i < store->limits_nr; i++)
                 free(store->limits[i]);
+        for (size_t i = 0; i < store->profiles_nr; i++)
+                free(store->profiles[i]);
         for (size_t i = 0; i < store->topups_nr; i++)
                 free(store->topups[i]);
         for (size_t i = 0; i < store->metas_nr; i++)
@@ -203,6 +212,7 @@ static void close_store(struct tk_store *base) {
         free(store->series);
         free(store->entries);
         free(store->limits);
+        free(store->profiles);
         free(store->topups);
         free(store->leases);
         free(store->doubts);
@@ -299,6 +309,8 @@ const struct tk_store_ops tk_store_memory_ops = {
         .key_update = tk_memory_key_update,
         .key_touch = tk_memory_key_touch,
         .key_get = tk_memory_batch_key_get,
+        .profile_put = tk_memory_profile_put,
+        .profile_get = tk_memory_batch_profile_get,
         .usage_add = tk_memory_usage_add,
         .entry_add = tk_memory_entry_add,
         .limits_put = tk_memory_limits_put,
@@ -320,6 +332,8 @@ const struct tk_store_ops tk_store_memory_ops = {
         .key_by_digest = tk_memory_reader_key_by_digest,
         .key_by_id = tk_memory_reader_key_by_id,
         .key_list = tk_memory_reader_key_list,
+        .profile = tk_memory_reader_profile,
+        .key_page = tk_memory_reader_key_page,
         .usage_sum = tk_memory_reader_usage_sum,
         .usage_sum_group = tk_memory_reader_usage_sum_group,
         .limits = tk_memory_reader_limits,

@@ -51,10 +51,11 @@ static void forget_coming(struct tk_memory_store *store) {
 
 static bool make_room(struct tk_memory_store *s) {
         size_t keys = 0, entries = 0, limits = 0, topups = 0, leases = 0, doubts = 0, metas = 0, changes = 0;
-        size_t users = 0, alerts = 0, workspaces = 0, audits = 0;
+        size_t profiles = 0, users = 0, alerts = 0, workspaces = 0, audits = 0;
         for (size_t i = 0; i < s->batch.nr; i++) {
                 const struct tk_memory_op *op = &s->batch.ops[i];
                 keys += op->what == TK_OP_KEY_NEW;
+                profiles += op->what == TK_OP_PROFILE;
                 entries += op->what == TK_OP_ENTRY;
                 limits += op->what == TK_OP_LIMITS;
                 topups += op->what == TK_OP_TOPUP;
@@ -73,6 +74,8 @@ static bool make_room(struct tk_memory_store *s) {
                tk_map_reserve(&s->entries_by_id, entries) && tk_map_reserve(&s->alerts_by_id, alerts) &&
                tk_memory_grow(&s->keys, &s->keys_size, s->keys_nr, keys, sizeof *s->keys) &&
                tk_memory_grow(&s->entries, &s->entries_size, s->entries_nr, entries, sizeof *s->entries) &&
+               tk_memory_grow(&s->profiles, &s->profiles_size, s->profiles_nr, profiles,
+                              sizeof *s->profiles) &&
                tk_memory_grow(&s->limits, &s->limits_size, s->limits_nr, limits, sizeof *s->limits) &&
                tk_memory_grow(&s->topups, &s->topups_size, s->topups_nr, topups, sizeof *s->topups) &&
                tk_memory_grow(&s->leases, &s->leases_size, s->leases_nr, leases, sizeof *s->leases) &&
@@ -242,6 +245,16 @@ static struct tk_id changed_by(const struct tk_memory_op *op) {
         return op->what == TK_OP_DOUBT_DROP ? op->doubt.subject : op->key->id;
 }
 
+static void apply_profile(struct tk_memory_store *store, struct tk_profile *profile) {
+        for (size_t i = 0; i < store->profiles_nr; i++)
+                if (tk_id_eq(store->profiles[i]->key, profile->key)) {
+                        free(store->profiles[i]);
+                        store->profiles[i] = profile;
+                        return;
+                }
+        store->profiles[store->profiles_nr++] = profile;
+}
+
 static void apply_one(struct tk_memory_store *store, const struct tk_memory_op *op) {
         if (op->logged)
                 store->changes[store->changes_nr++] = changed_by(op);
@@ -253,6 +266,9 @@ static void apply_one(struct tk_memory_store *store, const struct tk_memory_op *
                 break;
         case TK_OP_KEY_SET:
                 apply_key_set(store, op->key);
+                break;
+        case TK_OP_PROFILE:
+                apply_profile(store, op->profile);
                 break;
         case TK_OP_USAGE:
                 apply_usage(store, op);

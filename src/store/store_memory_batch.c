@@ -18,6 +18,8 @@ static void op_free(struct tk_memory_op *op) {
                 free(op->entry);
         else if (op->what == TK_OP_LIMITS)
                 free(op->limits);
+        else if (op->what == TK_OP_PROFILE)
+                free(op->profile);
         else if (op->what == TK_OP_TOPUP)
                 free(op->topup);
         else if (op->what == TK_OP_ALERT)
@@ -312,6 +314,32 @@ enum tk_err tk_memory_limits_put(struct tk_store *base, struct tk_id subject, co
         if (!copy)
                 return tk_memory_no_memory();
         push_limits(store, copy);
+        return TK_OK;
+}
+
+enum tk_err tk_memory_profile_put(struct tk_store *base, const struct tk_profile *profile) {
+        struct tk_memory_store *store = tk_memory_of(base);
+        struct tk_profile *copy = tk_memory_room(&store->batch, 1) ? malloc(sizeof *copy) : NULL;
+        if (!copy)
+                return tk_memory_no_memory();
+        *copy = *profile;
+        tk_memory_push(&store->batch, (struct tk_memory_op){.what = TK_OP_PROFILE, .profile = copy},
+                       tk_memory_id_hash(copy->key));
+        return TK_OK;
+}
+
+enum tk_err tk_memory_batch_profile_get(struct tk_store *base, struct tk_id key, struct tk_profile *out) {
+        const struct tk_memory_store *store = tk_memory_of(base);
+        const struct tk_profile *seen = NULL;
+        const struct tk_memory_op *op = NULL;
+        while (!seen && (op = before(&store->batch, tk_memory_id_hash(key), op)))
+                if (op->what == TK_OP_PROFILE && tk_id_eq(op->profile->key, key))
+                        seen = op->profile;
+        if (!seen)
+                seen = tk_memory_profile_get(store, key);
+        if (!seen)
+                return TK_E_NOT_FOUND;
+        *out = *seen;
         return TK_OK;
 }
 

@@ -59,6 +59,7 @@ enum tk_memory_what {
         TK_OP_KEY_NEW,    /* key; found by id */
         TK_OP_KEY_DIGEST, /* the same key, found by digest; does nothing when applied */
         TK_OP_KEY_SET,    /* key */
+        TK_OP_PROFILE,    /* found by its key */
         TK_OP_USAGE,
         TK_OP_ENTRY,
         TK_OP_LIMITS, /* found by subject */
@@ -92,6 +93,7 @@ struct tk_memory_op {
                         int64_t amount;
                         int64_t total; /* of the series after this operation */
                 } usage;
+                struct tk_profile *profile;      /* owned */
                 struct tk_entry *entry;          /* owned */
                 struct tk_memory_limits *limits; /* owned */
                 struct tk_topup *topup;          /* owned */
@@ -135,6 +137,8 @@ struct tk_memory_store {
         size_t entries_nr, entries_size;
         struct tk_memory_limits **limits;
         size_t limits_nr, limits_size;
+        struct tk_profile **profiles;
+        size_t profiles_nr, profiles_size;
         struct tk_topup **topups; /* by at_ms, then id, ascending */
         size_t topups_nr, topups_size;
         struct tk_lease *leases; /* in the order of tk_memory_lease_order() */
@@ -177,6 +181,8 @@ struct tk_entry *tk_memory_entry_get(const struct tk_memory_store *store, struct
 struct tk_alert *tk_memory_alert_get(const struct tk_memory_store *store, struct tk_id id);
 /* Where the limits of a subject are; limits_nr when they are not there. */
 size_t tk_memory_limits_at(const struct tk_memory_store *store, struct tk_id subject);
+/* NULL: the key has none. */
+const struct tk_profile *tk_memory_profile_get(const struct tk_memory_store *store, struct tk_id key);
 /* NULL: there is none with this id. */
 const struct tk_topup *tk_memory_topup_get(const struct tk_memory_store *store, const char *id);
 uint64_t tk_memory_text_hash(const char *text);
@@ -208,6 +214,8 @@ TK_CHECKED enum tk_err tk_memory_key_revoke(struct tk_memory_store *store, struc
 tk_store_key_write_f tk_memory_key_insert, tk_memory_key_update;
 tk_store_key_touch_f tk_memory_key_touch;
 tk_store_key_get_f tk_memory_batch_key_get;
+tk_store_profile_put_f tk_memory_profile_put;
+tk_store_profile_get_f tk_memory_batch_profile_get;
 tk_store_usage_add_f tk_memory_usage_add;
 tk_store_entry_add_f tk_memory_entry_add;
 tk_store_limits_put_f tk_memory_limits_put;
@@ -268,6 +276,8 @@ tk_reader_close_f tk_memory_reader_close;
 tk_reader_key_by_digest_f tk_memory_reader_key_by_digest;
 tk_reader_key_by_id_f tk_memory_reader_key_by_id;
 tk_reader_key_list_f tk_memory_reader_key_list;
+tk_reader_profile_get_f tk_memory_reader_profile;
+tk_reader_key_page_f tk_memory_reader_key_page;
 tk_reader_usage_sum_f tk_memory_reader_usage_sum;
 tk_reader_usage_sum_group_f tk_memory_reader_usage_sum_group;
 tk_reader_limits_f tk_memory_reader_limits;

@@ -98,6 +98,33 @@ enum tk_err tk_memory_reader_key_list(struct tk_reader *reader, struct tk_id org
         return tk_memory_unlock(reader, TK_OK);
 }
 
+enum tk_err tk_memory_reader_profile(struct tk_reader *reader, struct tk_id key, struct tk_profile *out) {
+        const struct tk_profile *profile = tk_memory_profile_get(tk_memory_lock(reader), key);
+        if (profile)
+                *out = *profile;
+        return tk_memory_unlock(reader, profile ? TK_OK : TK_E_NOT_FOUND);
+}
+
+static bool is_on_page(const struct tk_key *key, const struct tk_key_page *page) {
+        return tk_id_eq(key->org, page->org) && key->revoked_ms == 0 && (page->kinds & 1u << key->kind) &&
+               (tk_id_none(page->workspace) || tk_id_eq(key->workspace, page->workspace));
+}
+
+enum tk_err tk_memory_reader_key_page(struct tk_reader *reader, const struct tk_key_page *page,
+                                      tk_key_each_f *each, void *ctx, uint64_t *total) {
+        const struct tk_memory_store *store = tk_memory_lock(reader);
+        bool on = true;
+        *total = 0;
+        for (size_t at = store->keys_nr; at-- > 0;) {
+                if (!is_on_page(store->keys[at], page))
+                        continue;
+                if (on && *total >= page->skip && *total - page->skip < page->limit)
+                        on = each(store->keys[at], ctx);
+                ++*total;
+        }
+        return tk_memory_unlock(reader, TK_OK);
+}
+
 /* Adds the hours of one series to the sum. */
 static enum tk_err sum_series(const struct tk_memory_store *store, struct tk_id subject, enum tk_meter meter,
                               int64_t from_hour, int64_t to_hour, int64_t *sum) {

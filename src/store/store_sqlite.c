@@ -196,6 +196,10 @@ static enum tk_err key_get(struct tk_store *store, struct tk_id id, struct tk_ke
         return tk_sqlite_key_get(conn_of(store), id, out);
 }
 
+static enum tk_err profile_get(struct tk_store *store, struct tk_id key, struct tk_profile *out) {
+        return tk_sqlite_profile_get(conn_of(store), key, out);
+}
+
 const struct tk_store_ops tk_store_sqlite_ops = {
         .name = "sqlite",
         .wants_where = true,
@@ -211,6 +215,8 @@ const struct tk_store_ops tk_store_sqlite_ops = {
         .key_update = tk_sqlite_key_update,
         .key_touch = tk_sqlite_key_touch,
         .key_get = key_get,
+        .profile_put = tk_sqlite_profile_put,
+        .profile_get = profile_get,
         .usage_add = tk_sqlite_usage_add,
         .entry_add = tk_sqlite_entry_add,
         .limits_put = tk_sqlite_limits_put,
@@ -232,6 +238,8 @@ const struct tk_store_ops tk_store_sqlite_ops = {
         .key_by_digest = tk_sqlite_reader_key_by_digest,
         .key_by_id = tk_sqlite_reader_key_by_id,
         .key_list = tk_sqlite_reader_key_list,
+        .profile = tk_sqlite_reader_profile,
+        .key_page = tk_sqlite_reader_key_page,
         .usage_sum = tk_sqlite_reader_usage_sum,
         .usage_sum_group = tk_sqlite_reader_usage_sum_group,
         .limits = tk_sqlite_reader_limits,

@@ -58,6 +58,7 @@ enum tk_sqlite_stmt {
         TK_SQL_KEY_INSERT,
         TK_SQL_KEY_UPDATE,
         TK_SQL_KEY_TOUCH,
+        TK_SQL_PROFILE_PUT,
         TK_SQL_LIMIT_INSERT,
         TK_SQL_LIMIT_CLEAR,
         TK_SQL_TOPUP_GET,
@@ -84,6 +85,11 @@ enum tk_sqlite_stmt {
         TK_SQL_KEY_BY_DIGEST,
         TK_SQL_KEY_PLACE,
         TK_SQL_KEY_LIST,
+        TK_SQL_KEY_PAGE_ORG,
+        TK_SQL_KEY_PAGE_WORKSPACE,
+        TK_SQL_KEY_COUNT_ORG,
+        TK_SQL_KEY_COUNT_WORKSPACE,
+        TK_SQL_PROFILE_GET,
         TK_SQL_LIMIT_LIST,
         TK_SQL_TOPUP_LIST,
         TK_SQL_USAGE_TOTAL,
@@ -215,6 +221,8 @@ struct tk_str tk_sqlite_col_str(struct tk_sqlite_use *use, size_t len_max);
 /* The row that use stands on, with its limits. CORRUPT when it cannot be one (logged). */
 TK_CHECKED enum tk_err tk_sqlite_key_read(struct tk_sqlite_use *use, struct tk_key *out);
 TK_CHECKED enum tk_err tk_sqlite_key_get(struct tk_sqlite_conn *conn, struct tk_id id, struct tk_key *out);
+TK_CHECKED enum tk_err tk_sqlite_profile_get(struct tk_sqlite_conn *conn, struct tk_id key,
+                                             struct tk_profile *out);
 /* Of a key or another subject, in their order. */
 TK_CHECKED enum tk_err tk_sqlite_limits_read(struct tk_sqlite_conn *conn, struct tk_id subject,
                                              struct tk_limit limits[TK_KEY_LIMITS_MAX], unsigned *limits_nr);
@@ -236,6 +244,7 @@ TK_CHECKED enum tk_err tk_sqlite_run_on_row(struct tk_sqlite_use *use);
 TK_CHECKED enum tk_err tk_sqlite_insert_change(struct tk_sqlite_conn *conn, struct tk_id subject);
 tk_store_key_write_f tk_sqlite_key_insert, tk_sqlite_key_update;
 tk_store_key_touch_f tk_sqlite_key_touch;
+tk_store_profile_put_f tk_sqlite_profile_put;
 tk_store_limits_put_f tk_sqlite_limits_put;
 tk_store_limits_get_f tk_sqlite_limits_get;
 tk_store_topup_get_f tk_sqlite_topup_get;
@@ -305,6 +314,8 @@ tk_reader_close_f tk_sqlite_reader_close;
 tk_reader_key_by_digest_f tk_sqlite_reader_key_by_digest;
 tk_reader_key_by_id_f tk_sqlite_reader_key_by_id;
 tk_reader_key_list_f tk_sqlite_reader_key_list;
+tk_reader_profile_get_f tk_sqlite_reader_profile;
+tk_reader_key_page_f tk_sqlite_reader_key_page;
 tk_reader_usage_sum_f tk_sqlite_reader_usage_sum;
 tk_reader_usage_sum_group_f tk_sqlite_reader_usage_sum_group;
 tk_reader_limits_f tk_sqlite_reader_limits;

@@ -86,6 +86,52 @@ enum tk_err tk_sqlite_reader_key_list(struct tk_reader *reader, struct tk_id org
         return err == TK_E_NOT_FOUND ? TK_OK : err;
 }
 
+static enum tk_err key_count(struct tk_sqlite_conn *conn, const struct tk_key_page *page, uint64_t *total) {
+        bool all = tk_id_none(page->workspace);
+        struct tk_sqlite_use use =
+                tk_sqlite_begin(conn, all ? TK_SQL_KEY_COUNT_ORG : TK_SQL_KEY_COUNT_WORKSPACE);
+        tk_sqlite_id(&use, &page->org);
+        tk_sqlite_int(&use, page->kinds);
+        if (!all)
+                tk_sqlite_id(&use, &page->workspace);
+        enum tk_err err = tk_sqlite_next(&use);
+        if (!err)
+                *total = (uint64_t)tk_sqlite_col_int(&use, 0, INT64_MAX);
+        tk_sqlite_end(&use);
+        return err;
+}
+
+/* Counted before the page is read, each in a snapshot of its own: a key that comes in between is on the page
+ * only. */
+enum tk_err tk_sqlite_reader_key_page(struct tk_reader *reader, const struct tk_key_page *page,
+                                      tk_key_each_f *each, void *ctx, uint64_t *total) {
+        struct tk_sqlite_conn *conn = conn_of(reader);
+        bool all = tk_id_none(page->workspace);
+        struct tk_key key;
+        enum tk_err err = key_count(conn, page, total);
+        if (err)
+                return err;
+        struct tk_sqlite_use use =
+                tk_sqlite_begin(conn, all ? TK_SQL_KEY_PAGE_ORG : TK_SQL_KEY_PAGE_WORKSPACE);
+        tk_sqlite_id(&use, &page->org);
+        tk_sqlite_int(&use, page->kinds);
+        tk_sqlite_int(&use, page->limit);
+        tk_sqlite_int(&use, (int64_t)page->skip);
+        if (!all)
+                tk_sqlite_id(&use, &page->workspace);
+        while ((err = tk_sqlite_next(&use)) == TK_OK) {
+                err = tk_sqlite_key_read(&use, &key);
+                if (err || !each(&key, ctx))
+                        break;
+        }
+        tk_sqlite_end(&use);
+        return err == TK_E_NOT_FOUND ? TK_OK : err;
+}
+
+enum tk_err tk_sqlite_reader_profile(struct tk_reader *reader, struct tk_id key, struct tk_profile *out) {
+        return tk_sqlite_profile_get(conn_of(reader), key, out);
+}
+
 /* Adds up one meter of the rows that a usage statement gives. */
 static enum tk_err sum_rows(struct tk_sqlite_use *use, enum tk_meter meter, int64_t *sum) {
         enum tk_err err;

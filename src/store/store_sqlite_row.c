@@ -54,6 +54,12 @@ static void read_limit(struct tk_sqlite_use *use, struct tk_limit *out) {
         read_cap(use, out->meter, &out->alert);
 }
 
+static void read_based_limit(struct tk_sqlite_use *use, struct tk_limit *out) {
+        read_limit(use, out);
+        out->base_number = tk_sqlite_col_int(use, INT64_MIN, INT64_MAX);
+        out->base = tk_sqlite_col_int(use, 0, INT64_MAX);
+}
+
 enum tk_err tk_sqlite_limits_read(struct tk_sqlite_conn *conn, struct tk_id subject,
                                   struct tk_limit limits[TK_KEY_LIMITS_MAX], unsigned *limits_nr) {
         struct tk_sqlite_use use = tk_sqlite_begin(conn, TK_SQL_LIMIT_LIST);
@@ -62,7 +68,7 @@ enum tk_err tk_sqlite_limits_read(struct tk_sqlite_conn *conn, struct tk_id subj
         tk_sqlite_id(&use, &subject);
         while ((err = tk_sqlite_next(&use)) == TK_OK) {
                 if (*limits_nr < TK_KEY_LIMITS_MAX)
-                        read_limit(&use, &limits[(*limits_nr)++]);
+                        read_based_limit(&use, &limits[(*limits_nr)++]);
                 else
                         use.bad = true;
                 if (use.bad) {
@@ -101,6 +107,28 @@ enum tk_err tk_sqlite_key_get(struct tk_sqlite_conn *conn, struct tk_id id, stru
         enum tk_err err = tk_sqlite_next(&use);
         if (!err)
                 err = tk_sqlite_key_read(&use, out);
+        tk_sqlite_end(&use);
+        return err;
+}
+
+enum tk_err tk_sqlite_profile_get(struct tk_sqlite_conn *conn, struct tk_id key, struct tk_profile *out) {
+        struct tk_sqlite_use use = tk_sqlite_begin(conn, TK_SQL_PROFILE_GET);
+        tk_sqlite_id(&use, &key);
+        enum tk_err err = tk_sqlite_next(&use);
+        if (!err) {
+                memset(out, 0, sizeof *out);
+                tk_sqlite_col_blob(&use, out->key.b, sizeof out->key.b);
+                out->updated_ms = tk_sqlite_col_int(&use, 0, TIME_MAX);
+                out->reset_ms = tk_sqlite_col_int(&use, 0, TIME_MAX);
+                out->no_override = tk_sqlite_col_int(&use, 0, 1) != 0;
+                tk_sqlite_col_text(&use, out->name, sizeof out->name);
+                tk_sqlite_col_text(&use, out->about, sizeof out->about);
+                tk_sqlite_col_text(&use, out->config, sizeof out->config);
+                tk_sqlite_col_text(&use, out->emails, sizeof out->emails);
+                tk_sqlite_col_text(&use, out->metadata, sizeof out->metadata);
+                if (use.bad)
+                        err = damaged("the profile of key", key);
+        }
         tk_sqlite_end(&use);
         return err;
 }

@@ -26,6 +26,14 @@
         "INSERT INTO change (subject) SELECT id FROM api_key WHERE " column                                  \
         " = ?1 AND revoked_ms = 0 ORDER BY id"
 #define KEYS_REVOKE(column) "UPDATE api_key SET revoked_ms = ?2 WHERE " column " = ?1 AND revoked_ms = 0"
+#define PROFILE_COLUMNS     "key_id, updated_ms, reset_ms, no_override, name, about, config, emails, metadata"
+/* Which keys and how many is decided in an index alone; then only the rows of the page are read. */
+#define KEY_OF_PAGE(whose) "FROM api_key WHERE " whose " AND revoked_ms = 0 AND (?2 >> kind) & 1"
+#define KEY_COUNT(whose)   "SELECT count(*) " KEY_OF_PAGE(whose)
+#define KEY_PAGE(whose)                                                                                      \
+        "SELECT " KEY_COLUMNS " FROM (SELECT id AS on_page " KEY_OF_PAGE(                                    \
+                whose) " ORDER BY created_ms DESC, id DESC LIMIT ?3 OFFSET ?4) "                             \
+                       "CROSS JOIN api_key ON id = on_page"
 #define ENTRY_COLUMNS                                                                                        \
         "id, org, subject, held_at_ms, posted_at_ms, model, flags, input_tokens, output_tokens, "            \
         "cached_tokens, cache_write_tokens, due_usd, due_diem, due_vcu, due_requests, due_tokens, "          \
@@ -119,10 +127,17 @@ static const struct {
                                "period = ?6, scopes = ?7, expires_ms = ?8, revoked_ms = ?9 WHERE id = ?1"},
         [TK_SQL_KEY_TOUCH] = {"touching a key",
                               "UPDATE api_key SET last_used_ms = max(last_used_ms, ?2) WHERE id = ?1"},
+        [TK_SQL_PROFILE_PUT] =
+                {"writing a profile",
+                 "INSERT INTO api_key_profile (" PROFILE_COLUMNS ") "
+                 "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO UPDATE SET "
+                 "updated_ms = excluded.updated_ms, reset_ms = excluded.reset_ms, "
+                 "no_override = excluded.no_override, name = excluded.name, about = excluded.about, "
+                 "config = excluded.config, emails = excluded.emails, metadata = excluded.metadata"},
         [TK_SQL_LIMIT_INSERT] = {"writing a limit",
                                  "INSERT INTO subject_limit (subject, ordinal, meter, window_kind, "
-                                 "window_days, window_anchor, flags, cap, alert) "
-                                 "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"},
+                                 "window_days, window_anchor, flags, cap, alert, base_number, base) "
+                                 "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"},
         [TK_SQL_LIMIT_CLEAR] = {"removing limits", "DELETE FROM subject_limit WHERE subject = ?1"},
         [TK_SQL_TOPUP_GET] = {"reading a top-up", "SELECT " TOPUP_COLUMNS " FROM topup WHERE id = ?1"},
         [TK_SQL_TOPUP_INSERT] = {"writing a top-up",
@@ -185,8 +200,15 @@ static const struct {
                              "SELECT " KEY_COLUMNS " FROM api_key WHERE org = ?1 AND revoked_ms = 0 AND "
                              "(created_ms, id) < (?3, ?4) AND (expires_ms = 0 OR expires_ms > ?2) "
                              "ORDER BY created_ms DESC, id DESC LIMIT ?5"},
+        [TK_SQL_KEY_PAGE_ORG] = {"listing keys", KEY_PAGE("org = ?1")},
+        [TK_SQL_KEY_PAGE_WORKSPACE] = {"listing keys", KEY_PAGE("org = ?1 AND workspace = ?5")},
+        [TK_SQL_KEY_COUNT_ORG] = {"counting keys", KEY_COUNT("org = ?1")},
+        [TK_SQL_KEY_COUNT_WORKSPACE] = {"counting keys", KEY_COUNT("org = ?1 AND workspace = ?3")},
+        [TK_SQL_PROFILE_GET] = {"reading a profile",
+                                "SELECT " PROFILE_COLUMNS " FROM api_key_profile WHERE key_id = ?1"},
         [TK_SQL_LIMIT_LIST] = {"reading limits",
-                               "SELECT meter, window_kind, window_days, window_anchor, flags, cap, alert "
+                               "SELECT meter, window_kind, window_days, window_anchor, flags, cap, alert, "
+                               "base_number, base "
                                "FROM subject_limit WHERE subject = ?1 ORDER BY ordinal"},
         [TK_SQL_TOPUP_LIST] = {"listing top-ups", "SELECT " TOPUP_COLUMNS " FROM topup WHERE subject = ?1 "
                                                   "ORDER BY at_ms, id"},

@@ -44,6 +44,8 @@ static enum tk_err insert_limits(struct tk_sqlite_conn *conn, struct tk_id subje
                 tk_sqlite_int(&use, limit->flags);
                 tk_sqlite_text(&use, cap);
                 tk_sqlite_text(&use, alert);
+                tk_sqlite_int(&use, limit->base_number);
+                tk_sqlite_int(&use, limit->base);
                 enum tk_err err = tk_sqlite_run(&use);
                 if (err == TK_E_CONFLICT) /* limits without a key lay there */
                         err = tk_sqlite_fault(conn, SQLITE_CONSTRAINT_PRIMARYKEY, "writing a limit");
@@ -135,6 +137,24 @@ enum tk_err tk_sqlite_key_touch(struct tk_store *store, struct tk_id id, int64_t
         tk_sqlite_id(&use, &id);
         tk_sqlite_int(&use, used_ms);
         return tk_sqlite_run_on_row(&use);
+}
+
+enum tk_err tk_sqlite_profile_put(struct tk_store *store, const struct tk_profile *profile) {
+        struct tk_sqlite_conn *conn;
+        enum tk_err err = tk_sqlite_conn_get(store, &conn);
+        if (err)
+                return err;
+        struct tk_sqlite_use use = tk_sqlite_begin(conn, TK_SQL_PROFILE_PUT);
+        tk_sqlite_id(&use, &profile->key);
+        tk_sqlite_int(&use, profile->updated_ms);
+        tk_sqlite_int(&use, profile->reset_ms);
+        tk_sqlite_int(&use, profile->no_override);
+        tk_sqlite_text(&use, profile->name);
+        tk_sqlite_text(&use, profile->about);
+        tk_sqlite_text(&use, profile->config);
+        tk_sqlite_text(&use, profile->emails);
+        tk_sqlite_text(&use, profile->metadata);
+        return tk_sqlite_run(&use);
 }
 
 static enum tk_err key_is_there(struct tk_sqlite_conn *conn, struct tk_id id) {

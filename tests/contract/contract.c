@@ -101,6 +101,7 @@ int main(int argc, char **argv) {
         failed += contract_topup_run();
         failed += contract_people_run();
         failed += contract_audit_run();
+        failed += contract_profile_run();
         failed += contract_threads_run();
         return failed ? 1 : 0;
 }

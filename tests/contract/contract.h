@@ -26,7 +26,8 @@ int contract_close(void **state);
 
 int contract_batch_run(void), contract_key_run(void), contract_ledger_run(void), contract_limits_run(void),
         contract_doubt_run(void), contract_alert_run(void), contract_topup_run(void),
-        contract_people_run(void), contract_audit_run(void), contract_threads_run(void);
+        contract_people_run(void), contract_audit_run(void), contract_profile_run(void),
+        contract_threads_run(void);
 
 #define LIST_MAX 256
 

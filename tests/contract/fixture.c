@@ -243,6 +243,7 @@ bool workspace_same(const struct tk_workspace *a, const struct tk_workspace *b) 
 
 bool limit_same(const struct tk_limit *a, const struct tk_limit *b) {
         return a->meter == b->meter && a->flags == b->flags && a->cap == b->cap && a->alert == b->alert &&
+               a->base_number == b->base_number && a->base == b->base &&
                tk_window_spec_eq(a->window, b->window);
 }
 

@@ -89,6 +89,10 @@ static enum tk_err write_batch(struct tk_store *store, unsigned base) {
                         err = tk_store_key_touch(store, key.id, 5);
                 if (!err)
                         err = tk_store_key_update(store, &key);
+                if (!err) {
+                        struct tk_profile profile = {.key = key.id};
+                        err = tk_store_profile_put(store, &profile);
+                }
                 for (int64_t hour = 0; hour < 3 && !err; hour++)
                         err = tk_store_usage_add(store, key.id, TK_METER_USD, hour, 7);
                 if (!err)

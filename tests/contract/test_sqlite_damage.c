@@ -257,6 +257,8 @@ static const struct {
         {"UPDATE subject_limit SET cap = '-1'", LIMIT},
         {"UPDATE subject_limit SET cap = '99999999999999999999999999'", LIMIT},
         {"UPDATE subject_limit SET alert = ''", LIMIT},
+        {"UPDATE subject_limit SET base = -1 WHERE ordinal = 0", LIMIT},
+        {"UPDATE subject_limit SET base_number = 1 WHERE ordinal = 0", LIMIT}, /* of nothing forgiven */
         {"UPDATE subject_limit SET alert = '-1'", LIMIT},
         {"UPDATE subject_limit SET meter = 200", LIMIT},
         {"UPDATE subject_limit SET window_days = 65536", LIMIT},
@@ -267,7 +269,7 @@ static const struct {
         {"UPDATE subject_limit SET flags = 1 WHERE ordinal = 0", LIMIT}, /* money */
         {"UPDATE subject_limit SET flags = -1 WHERE subject = (SELECT id FROM org)", ONE(LIMITS)},
         {"WITH RECURSIVE n (i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 20) INSERT INTO "
-         "subject_limit SELECT id, i, 0, 7, i, 0, 0, '1', '0' FROM n JOIN api_key",
+         "subject_limit SELECT id, i, 0, 7, i, 0, 0, '1', '0', 0, 0 FROM n JOIN api_key",
          ONE(KEY) | ONE(KEYS)},
         {"DROP TRIGGER entry_is_final; UPDATE entry SET due_usd = -1", ENTRY_2},
         {"DROP TRIGGER entry_is_final; UPDATE entry SET overrun_tokens = -1", ENTRY_2},
@@ -558,12 +560,16 @@ static void test_no_read_walks_a_table(void **state) {
                 assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &stmt, NULL), SQLITE_OK);
                 while (sqlite3_step(stmt) == SQLITE_ROW) {
                         const char *plan = (const char *)sqlite3_column_text(stmt, 3);
-                        const bool walks =
-                                strstr(plan, "SCAN") && i != TK_SQL_LEASE_LIST && i != TK_SQL_DOUBT_LIST;
+                        /* Of a page the rows are walked that an index chose; they are no more than it has. */
+                        const bool walks = strstr(plan, "SCAN") && !strstr(plan, "SCAN (subquery") &&
+                                           i != TK_SQL_LEASE_LIST && i != TK_SQL_DOUBT_LIST;
                         if (walks || strstr(plan, "TEMP B-TREE"))
                                 print_error("%s: %s\n", statements[i].sql, plan);
                         assert_false(walks);
                         assert_null(strstr(plan, "TEMP B-TREE"));
+                        if (i >= TK_SQL_KEY_PAGE_ORG && i <= TK_SQL_KEY_COUNT_WORKSPACE &&
+                            strstr(plan, "INDEX"))
+                                assert_non_null(strstr(plan, "USING COVERING INDEX api_key_by_"));
                         if (i == TK_SQL_KEY_LIST)
                                 assert_non_null(
                                         strstr(plan, "api_key_by_age (org=? AND (created_ms,id)<(?,?))"));

@@ -71,7 +71,23 @@ CREATE TABLE api_key (
 
 -- The key list is a walk of this index, newest first, from the key after which a page begins. Revoked
 -- keys are not in it, and expired ones are passed over without reading their rows.
-CREATE INDEX api_key_by_age ON api_key (org, created_ms, id, expires_ms) WHERE revoked_ms = 0;
+CREATE INDEX api_key_by_age ON api_key (org, created_ms, id, expires_ms, kind, revoked_ms) WHERE revoked_ms = 0;
+-- The same of one workspace. Both have the kind, so that a page counts and skips without reading a row, and revoked_ms,
+-- for which the planner would read it nevertheless.
+CREATE INDEX api_key_by_place ON api_key (org, workspace, created_ms, id, kind, revoked_ms) WHERE revoked_ms = 0;
+
+-- What only management reads of a key. A key may have none.
+CREATE TABLE api_key_profile (
+        key_id BLOB NOT NULL PRIMARY KEY CHECK (length(key_id) = 16),
+        updated_ms INTEGER NOT NULL,
+        reset_ms INTEGER NOT NULL,
+        no_override INTEGER NOT NULL,
+        name TEXT NOT NULL,
+        about TEXT NOT NULL,
+        config TEXT NOT NULL,
+        emails TEXT NOT NULL,
+        metadata TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
 
 -- What an organisation, workspace or user used is the sum over all of its keys, also the revoked ones.
 CREATE INDEX api_key_by_org ON api_key (org);
@@ -79,7 +95,8 @@ CREATE INDEX api_key_by_workspace ON api_key (workspace);
 CREATE INDEX api_key_by_user ON api_key (user_id);
 
 -- The limits of a key, user, workspace or organisation. cap and alert ('0': none) are decimal text in the units
--- that people use ("5", "0.01"), because they may exceed 63 bits. flags are those of core/limit.h.
+-- that people use ("5", "0.01"), because they may exceed 63 bits. Of window base_number the first
+-- base is forgiven. flags are those of core/limit.h.
 CREATE TABLE subject_limit (
         subject BLOB NOT NULL CHECK (length(subject) = 16),
         ordinal INTEGER NOT NULL,
@@ -90,6 +107,8 @@ CREATE TABLE subject_limit (
         flags INTEGER NOT NULL,
         cap TEXT NOT NULL,
         alert TEXT NOT NULL,
+        base_number INTEGER NOT NULL,
+        base INTEGER NOT NULL,
         PRIMARY KEY (subject, ordinal)
 ) STRICT, WITHOUT ROWID;
 

@@ -41,7 +41,8 @@ static void assert_same(const char *name, const struct tk_key *a, const struct t
         for (unsigned i = 0; same && i < a->limits_nr; i++) {
                 const struct tk_limit *l = &a->limits[i], *m = &b->limits[i];
                 same = tk_window_spec_eq(l->window, m->window) && l->meter == m->meter &&
-                       l->flags == m->flags && l->cap == m->cap && l->alert == m->alert;
+                       l->flags == m->flags && l->cap == m->cap && l->alert == m->alert &&
+                       l->base == m->base && l->base_number == m->base_number;
         }
         if (!same)
                 WRONG("%s comes out as another key", name);
@@ -106,7 +107,9 @@ static void widest_limit(struct tk_key *key) {
                 .window = {.kind = TK_WINDOW_EVERY_N_DAYS, .days = UINT16_MAX, .anchor_day = INT32_MIN},
                 .flags = TK_LIMIT_FLAGS,
                 .cap = UINT64_MAX,
-                .alert = UINT64_MAX};
+                .alert = UINT64_MAX,
+                .base_number = INT64_MIN,
+                .base = INT64_MAX};
 }
 
 static void each_shape(void **state) {
@@ -157,7 +160,8 @@ static void any_key(void **state) {
                                            .anchor_day = (int32_t)xorshift_next(&x)},
                                 .flags = (uint8_t)(xorshift_next(&x) & TK_LIMIT_FLAGS),
                                 .cap = xorshift_sized(&x, 64),
-                                .alert = xorshift_next(&x) % 2 ? xorshift_sized(&x, 64) : 0};
+                                .alert = xorshift_next(&x) % 2 ? xorshift_sized(&x, 64) : 0,
+                                .base = (int64_t)xorshift_sized(&x, 62)};
                 check("a random key", &key);
         }
 }
@@ -170,6 +174,8 @@ static void small_things_stay_small(void **state) {
         assert_int_equal(tk_key_pack_size(&key), 24 + 8 + 2 * 16 + 5);
         key.limits[1].alert = 1;
         assert_int_equal(tk_key_pack_size(&key), 24 + 8 + 2 * 16 + 8 + 5);
+        key.limits[0].base = 1;
+        assert_int_equal(tk_key_pack_size(&key), 24 + 8 + 2 * 16 + 8 + 16 + 5);
         key.limits_nr = TK_KEY_LIMITS_MAX + 1;
         tk_must_fail_f *original = tk_must_fail;
         tk_must_fail = must_mock;

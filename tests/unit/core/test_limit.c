@@ -299,14 +299,64 @@ static void sliding_asserts(void **state) {
         expect_assert_failure(tk_limit_slide_until(0, 0, 0, 0));
 }
 
+static void a_base_is_of_one_exact_window(void **state) {
+        static const struct {
+                const char *name;
+                struct tk_limit limit;
+                bool ok;
+        } rows[] = {
+                {"month", {.window = {.kind = TK_WINDOW_MONTH}, .base = 5, .base_number = 682}, true},
+                {"day", {.window = {.kind = TK_WINDOW_DAY}, .base = 5, .base_number = 20000}, true},
+                {"lifetime", {.window = {.kind = TK_WINDOW_LIFETIME}, .base = 5}, true},
+                {"a window that is none",
+                 {.window = {.kind = TK_WINDOW_LIFETIME}, .base = 5, .base_number = 1},
+                 false},
+                {"hour", {.window = {.kind = TK_WINDOW_HOUR}, .base = 5, .base_number = 1}, false},
+                {"flight",
+                 {.window = {.kind = TK_WINDOW_FLIGHT}, .meter = TK_METER_REQUESTS, .base = 5},
+                 false},
+                {"negative", {.window = {.kind = TK_WINDOW_MONTH}, .base = -1}, false},
+                {"number without base", {.window = {.kind = TK_WINDOW_MONTH}, .base_number = 1}, false},
+                {"a rate",
+                 {.window = {.kind = TK_WINDOW_WEEK},
+                  .meter = TK_METER_TOKENS,
+                  .flags = TK_LIMIT_SLIDING,
+                  .base = 1,
+                  .base_number = 1},
+                 false},
+                {"a balance",
+                 {.window = {.kind = TK_WINDOW_LIFETIME}, .flags = TK_LIMIT_BALANCE, .base = 1},
+                 false},
+        };
+        struct tk_limit limit = {
+                .window = {.kind = TK_WINDOW_MONTH}, .cap = 10, .base = 7, .base_number = 682};
+        (void)state;
+        for (size_t i = 0; i < COUNT(rows); i++)
+                if (tk_limit_ok(&rows[i].limit) != rows[i].ok)
+                        WRONG("%s", rows[i].name);
+        assert_int_equal(tk_limit_cap_in(&limit, 682), 17);
+        assert_int_equal(tk_limit_base_in(&limit, 682), 7);
+        assert_int_equal(tk_limit_cap_in(&limit, 683), 10); /* the next window begins as always */
+        assert_int_equal(tk_limit_base_in(&limit, 681), 0);
+        limit.cap = UINT64_MAX - 3;
+        assert_true(tk_limit_cap_in(&limit, 682) == UINT64_MAX);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
-                TEST(which_flags_go_together),  TEST(a_rate_slides_from_one_window_into_the_next),
-                TEST(sliding_asserts),          TEST(caps_are_read_exactly),
-                TEST(caps_are_written_exactly), TEST(text_and_back_is_the_same),
-                TEST(limits_that_are_sound),    TEST(what_is_left),
-                TEST(what_is_admitted),         TEST(negative_counts_are_a_bug),
-                TEST(a_cap_is_a_cap),           TEST(when_a_rate_has_room_again),
+                TEST(which_flags_go_together),
+                TEST(a_rate_slides_from_one_window_into_the_next),
+                TEST(sliding_asserts),
+                TEST(caps_are_read_exactly),
+                TEST(caps_are_written_exactly),
+                TEST(text_and_back_is_the_same),
+                TEST(limits_that_are_sound),
+                TEST(what_is_left),
+                TEST(what_is_admitted),
+                TEST(negative_counts_are_a_bug),
+                TEST(a_cap_is_a_cap),
+                TEST(when_a_rate_has_room_again),
+                TEST(a_base_is_of_one_exact_window),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -261,6 +261,102 @@ static void a_key_is_made_where_all_above_it_is_there(void **state) {
         assert_int_equal(try_create(bed, none, workspace, user), TK_E_NOT_FOUND);
 }
 
+/* ---- what management sees of a key ---- */
+
+static enum tk_err describe(struct tk_key *key, struct tk_profile *profile, void *ctx) {
+        const struct told *told = ctx;
+        strcpy(key->description, told->name ? told->name : "must not be written");
+        strcpy(profile->about, key->description);
+        return told->name ? TK_OK : TK_E_RANGE;
+}
+
+static enum tk_err change_key(struct bed *bed, struct tk_id org, struct tk_id id, const char *name) {
+        struct told told = {.name = name};
+        tk_keys_change(bed->worker, &tk_actor_system, org, id, NOW, describe, on_key, &told);
+        bed_until(bed, &told.done);
+        return told.err;
+}
+
+static void a_key_and_its_profile_change_together(void **state) {
+        struct bed *bed = *state;
+        struct told told = {.done = false};
+        struct tk_key draft = {.kind = TK_KIND_INFERENCE, .period = TK_WINDOW_DAY, .expires_ms = NOW + 1},
+                      seen;
+        struct tk_profile *profile = calloc(1, sizeof *profile);
+        struct tk_key_text secret;
+        uint64_t total = 0;
+        assert_non_null(profile);
+        strcpy(profile->about, "at first");
+        tk_keys_create_profiled(bed->worker, &tk_actor_system, &draft, profile, NOW, &secret, on_key, &told);
+        bed_until(bed, &told.done);
+        assert_ok(told.err);
+        struct tk_snapshot *snapshot;
+        assert_ok(tk_keys_identify(bed->worker, (struct tk_str){secret.at, secret.len}, &snapshot));
+        struct tk_id id = tk_snapshot_key(snapshot)->id, org = tk_snapshot_key(snapshot)->org;
+        tk_snapshot_release(&snapshot);
+        assert_ok(tk_keys_find(bed->worker, org, id, &seen, profile));
+        assert_string_equal(profile->about, "at first");
+
+        assert_ok(change_key(bed, org, id, "later"));
+        assert_int_equal(change_key(bed, org, id, NULL), TK_E_RANGE);
+        assert_ok(tk_keys_find(bed->worker, org, id, &seen, profile));
+        assert_string_equal(seen.description, "later");
+        assert_string_equal(profile->about, "later");
+        assert_int_equal(change_key(bed, id, id, "x"), TK_E_NOT_FOUND); /* another organisation's */
+        assert_int_equal(tk_keys_find(bed->worker, id, id, &seen, profile), TK_E_NOT_FOUND);
+
+        /* Expired keys are managed, revoked ones are gone. */
+        assert_int_equal(tk_keys_get(bed->worker, org, id, NOW + 1, &seen), TK_E_NOT_FOUND);
+        assert_ok(tk_keys_find(bed->worker, org, id, &seen, profile));
+        assert_ok(revoke(bed, org, id));
+        assert_int_equal(tk_keys_find(bed->worker, org, id, &seen, profile), TK_E_NOT_FOUND);
+        assert_int_equal(change_key(bed, org, id, "x"), TK_E_NOT_FOUND);
+        struct tk_key_page page = {.org = org, .kinds = 1u << TK_KIND_USER};
+        assert_ok(tk_keys_page(bed->worker, &page, NULL, NULL, &total));
+        assert_int_equal(total, 0);
+        tk_key_text_wipe(&secret);
+        free(profile);
+}
+
+static void a_key_without_a_profile_has_an_empty_one(void **state) {
+        struct bed *bed = *state;
+        struct told told = {.done = false};
+        struct tk_key draft = {.kind = TK_KIND_INFERENCE, .period = TK_WINDOW_DAY}, seen;
+        struct tk_profile *profile = calloc(1, sizeof *profile);
+        struct tk_key_text secret;
+        assert_non_null(profile);
+        tk_keys_create(bed->worker, &tk_actor_system, &draft, NOW, &secret, on_key, &told);
+        bed_until(bed, &told.done);
+        struct tk_snapshot *snapshot;
+        assert_ok(tk_keys_identify(bed->worker, (struct tk_str){secret.at, secret.len}, &snapshot));
+        struct tk_id id = tk_snapshot_key(snapshot)->id, org = tk_snapshot_key(snapshot)->org;
+        tk_snapshot_release(&snapshot);
+        strcpy(profile->about, "left over");
+        assert_ok(tk_keys_find(bed->worker, org, id, &seen, profile));
+        assert_string_equal(profile->about, "");
+        assert_true(tk_id_eq(profile->key, id));
+        assert_ok(change_key(bed, org, id, "described"));
+        assert_ok(tk_keys_profile(bed->worker, id, profile));
+        assert_string_equal(profile->about, "described");
+        tk_key_text_wipe(&secret);
+        free(profile);
+}
+
+static void workspaces_are_found_by_id_and_slug(void **state) {
+        struct bed *bed = *state;
+        struct tk_id org = tk_store_org(bed->store);
+        struct tk_id first = tk_store_workspace(bed->store), found;
+        char text[TK_ID_TEXT_LEN + 1];
+        tk_id_text(first, text);
+        assert_ok(tk_keys_workspace(bed->worker, org, tk_str_of(text), &found));
+        assert_true(tk_id_eq(found, first));
+        assert_int_equal(tk_keys_workspace(bed->worker, first, tk_str_of(text), &found), TK_E_NOT_FOUND);
+        assert_int_equal(tk_keys_workspace(bed->worker, org, TK_STR("ws-none"), &found), TK_E_NOT_FOUND);
+        assert_int_equal(tk_keys_workspace(bed->worker, org, TK_STR("No Slug"), &found), TK_E_NOT_FOUND);
+        assert_int_equal(tk_keys_user(bed->worker, org, tk_str_of(text), &found), TK_E_NOT_FOUND);
+        assert_int_equal(tk_keys_user(bed->worker, org, TK_STR(""), &found), TK_E_NOT_FOUND);
+}
+
 int main(void) {
 #define BED_TEST(f) cmocka_unit_test_setup_teardown(f, open_bed, close_bed)
         const struct CMUnitTest tests[] = {
@@ -274,6 +370,9 @@ int main(void) {
                 BED_TEST(what_runs_ends_with_its_key),
                 BED_TEST(the_last_use_is_written_by_the_barrier),
                 BED_TEST(usage_is_of_the_window_and_of_seven_days),
+                BED_TEST(a_key_and_its_profile_change_together),
+                BED_TEST(a_key_without_a_profile_has_an_empty_one),
+                BED_TEST(workspaces_are_found_by_id_and_slug),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
