@@ -212,6 +212,77 @@ enum tk_seen tk_check_object(struct tk_check *check, struct tk_check_object *in,
         return TK_SEEN_GOOD;
 }
 
+enum tk_seen tk_check_bool(struct tk_check *check, struct tk_check_object *in, const char *name,
+                           unsigned flags, bool *out) {
+        const json_t *value = ask(in, name);
+        enum tk_seen seen = present(value, flags);
+        if (seen == TK_SEEN_ABSENT || seen == TK_SEEN_NULL)
+                return seen;
+        if (!json_is_boolean(value)) {
+                tk_issue_type(&check->issues, tk_check_path(in, name), "boolean", type_name(value));
+                return TK_SEEN_BAD;
+        }
+        *out = json_is_true(value);
+        return TK_SEEN_GOOD;
+}
+
+enum tk_seen tk_check_free_object(struct tk_check *check, struct tk_check_object *in, const char *name,
+                                  unsigned flags, char *out, size_t size) {
+        const json_t *value = ask(in, name);
+        enum tk_seen seen = present(value, flags);
+        MUST(size > 0);
+        if (seen == TK_SEEN_ABSENT || seen == TK_SEEN_NULL)
+                return seen;
+        if (!json_is_object(value)) {
+                tk_issue_type(&check->issues, tk_check_path(in, name), "object", type_name(value));
+                return TK_SEEN_BAD;
+        }
+        size_t len = json_dumpb(value, out, size - 1, JSON_COMPACT);
+        if (len == 0 || len > size - 1) {
+                out[0] = '\0';
+                tk_issue_say(&check->issues, tk_check_path(in, name), "custom", "Too large");
+                return TK_SEEN_BAD;
+        }
+        out[len] = '\0';
+        return TK_SEEN_GOOD;
+}
+
+enum tk_seen tk_check_array(struct tk_check *check, struct tk_check_object *in, const char *name,
+                            unsigned flags, struct tk_check_array *out) {
+        const json_t *value = ask(in, name);
+        enum tk_seen seen = present(value, flags);
+        if (seen == TK_SEEN_ABSENT || seen == TK_SEEN_NULL)
+                return seen;
+        if (!json_is_array(value)) {
+                tk_issue_type(&check->issues, tk_check_path(in, name), "array", type_name(value));
+                return TK_SEEN_BAD;
+        }
+        *out = (struct tk_check_array){.json = value, .name = name, .nr = json_array_size(value)};
+        return TK_SEEN_GOOD;
+}
+
+bool tk_check_item_text(struct tk_check *check, const struct tk_check_array *in, size_t i,
+                        struct tk_str *out) {
+        const json_t *value = json_array_get(in->json, i);
+        if (!json_is_string(value)) {
+                tk_issue_type(&check->issues, (struct tk_issue_path){{in->name}}, "string", type_name(value));
+                return false;
+        }
+        *out = text_of(value);
+        return true;
+}
+
+bool tk_check_item_object(struct tk_check *check, const struct tk_check_array *in, size_t i,
+                          struct tk_check_object *out) {
+        const json_t *value = json_array_get(in->json, i);
+        if (!json_is_object(value)) {
+                tk_issue_type(&check->issues, (struct tk_issue_path){{in->name}}, "object", type_name(value));
+                return false;
+        }
+        *out = (struct tk_check_object){.json = value, .name = in->name};
+        return true;
+}
+
 /* The shortest decimal text that reads back as v; 17 digits always do (IEEE 754 binary64). */
 static void shortest(double v, char *out, size_t size) {
         for (int digits = 15; digits <= 17; digits++) {

@@ -26,7 +26,7 @@ struct tk_check_object {
         const void *json;
         const char *name; /* its member name in the root; NULL: it is the root */
         unsigned known_nr;
-        const char *known[12]; /* the members that were asked for */
+        const char *known[16]; /* the members that were asked for */
 };
 
 /* Why a text is no JSON object document: a sentence with line and column, without a byte of the text. */
@@ -58,6 +58,25 @@ enum tk_seen tk_check_choice(struct tk_check *check, struct tk_check_object *in,
                              unsigned flags, const char *const *names, size_t nr, unsigned *index);
 enum tk_seen tk_check_object(struct tk_check *check, struct tk_check_object *in, const char *name,
                              unsigned flags, struct tk_check_object *out);
+enum tk_seen tk_check_bool(struct tk_check *check, struct tk_check_object *in, const char *name,
+                           unsigned flags, bool *out);
+/* An object of any content, as compact JSON of less than `size` bytes. */
+enum tk_seen tk_check_free_object(struct tk_check *check, struct tk_check_object *in, const char *name,
+                                  unsigned flags, char *out, size_t size);
+
+struct tk_check_array {
+        const void *json;
+        const char *name; /* of the member; the path of its items, too */
+        size_t nr;
+};
+
+enum tk_seen tk_check_array(struct tk_check *check, struct tk_check_object *in, const char *name,
+                            unsigned flags, struct tk_check_array *out);
+/* The i-th item, or an issue and false. */
+bool tk_check_item_text(struct tk_check *check, const struct tk_check_array *in, size_t i,
+                        struct tk_str *out);
+bool tk_check_item_object(struct tk_check *check, const struct tk_check_array *in, size_t i,
+                          struct tk_check_object *out);
 /* 0 <= amount <= units_max whole units. */
 enum tk_seen tk_check_amount(struct tk_check *check, struct tk_check_object *in, const char *name,
                              unsigned flags, enum tk_meter meter, uint64_t units_max, uint64_t *out);

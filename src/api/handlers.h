@@ -24,6 +24,16 @@ void tk_api_venice_keys_create(struct tk_api_call *c);
 void tk_api_venice_keys_update(struct tk_api_call *c);
 void tk_api_venice_keys_delete(struct tk_api_call *c);
 
+/* portkey_keys.c, portkey_keys_list.c */
+void tk_api_portkey_keys_list(struct tk_api_call *c);
+void tk_api_portkey_keys_get(struct tk_api_call *c);
+void tk_api_portkey_keys_create_admin(struct tk_api_call *c);
+void tk_api_portkey_keys_create_service(struct tk_api_call *c);
+void tk_api_portkey_keys_create_user(struct tk_api_call *c);
+void tk_api_portkey_keys_create_unknown(struct tk_api_call *c);
+void tk_api_portkey_keys_update(struct tk_api_call *c);
+void tk_api_portkey_keys_delete(struct tk_api_call *c);
+
 /* native_holds.c, native_verify.c */
 void tk_api_authorize(struct tk_api_call *c);
 void tk_api_holds_get(struct tk_api_call *c);

@@ -39,6 +39,8 @@ static void refused(void *ctx, enum tk_hold_answer answer, const struct tk_refus
         char text[REFUSAL_BYTES_MAX];
         struct tk_buf detail = TK_BUF_OVER(text);
         bool by_limit = id != TK_PROBLEM_STORE;
+        if (id == TK_PROBLEM_RATE && i->c.dialect == TK_DIALECT_GATEWAY && tk_refusal_is_budget(refusal))
+                id = TK_PROBLEM_CAP; /* Portkey's budgets are of money or of tokens, and are refused alike */
         if (by_limit) {
                 tk_refusal_say(refusal, &detail);
                 add_retry(&i->c, id, refusal);

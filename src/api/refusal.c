@@ -16,6 +16,11 @@ enum tk_problem_id tk_problem_of_refusal(enum tk_hold_answer answer, const struc
         }
 }
 
+bool tk_refusal_is_budget(const struct tk_refusal *refusal) {
+        return refusal->meter == TK_METER_TOKENS && !(refusal->flags & TK_LIMIT_SLIDING) &&
+               refusal->window.kind >= TK_WINDOW_DAY && refusal->window.kind != TK_WINDOW_FLIGHT;
+}
+
 static void say_window(const struct tk_refusal *refusal, struct tk_buf *out) {
         enum tk_window_kind kind = refusal->window.kind;
         if (kind == TK_WINDOW_EVERY_N_DAYS)

@@ -11,6 +11,8 @@
 
 /* The row for it; answer is not TK_HOLD_TAKEN. */
 enum tk_problem_id tk_problem_of_refusal(enum tk_hold_answer answer, const struct tk_refusal *refusal);
+/* A budget of tokens, which the ledger counts among the rates: an exact window of a day or longer. */
+bool tk_refusal_is_budget(const struct tk_refusal *refusal);
 /*
  * "The limit of this key is 5 usd per day: 4.99 used, 0.01 held, 0 left; this call needs at least 0.002; it
  * turns at 2026-11-23T00:00:00.000Z." Nothing when no limit refused.

@@ -198,7 +198,33 @@ enum tk_dialect_id tk_route_dialect(struct tk_str path) {
         return under(path, "/v1") ? TK_DIALECT_OPENAI : TK_DIALECT_NATIVE;
 }
 
+#define OF_KINDS(verb)                                                                                       \
+        [TK_NEED_SOME_KEYS_##verb - TK_NEED_SOME_KEYS_LIST] = {                                              \
+                [TK_KIND_ADMIN] = TK_SCOPE_ORG_SERVICE_KEYS_##verb,                                          \
+                [TK_KIND_INFERENCE] = TK_SCOPE_WS_SERVICE_KEYS_##verb,                                       \
+                [TK_KIND_USER] = TK_SCOPE_WS_USER_KEYS_##verb,                                               \
+        }
+
+static const enum tk_scope some_keys[TK_NEED_NR - TK_NEED_SOME_KEYS_LIST][TK_KIND_NR] = {
+        OF_KINDS(LIST), OF_KINDS(READ), OF_KINDS(UPDATE), OF_KINDS(DELETE)};
+
+enum tk_scope tk_need_scope_of_kind(enum tk_need need, enum tk_key_kind kind) {
+        MUST(need >= TK_NEED_SOME_KEYS_LIST && need < TK_NEED_NR);
+        MUST((unsigned)kind < TK_KIND_NR);
+        return some_keys[need - TK_NEED_SOME_KEYS_LIST][kind];
+}
+
+enum tk_scope tk_need_scope_held(enum tk_need need, const struct tk_scopes *held) {
+        if (need >= TK_NEED_SOME_KEYS_LIST)
+                for (unsigned kind = 0; kind < TK_KIND_NR; kind++)
+                        if (tk_scopes_has(held, tk_need_scope_of_kind(need, (enum tk_key_kind)kind)))
+                                return tk_need_scope_of_kind(need, (enum tk_key_kind)kind);
+        return tk_need_scope(need);
+}
+
 enum tk_scope tk_need_scope(enum tk_need need) {
         MUST(need >= TK_NEED_NONE && need < TK_NEED_NR);
+        if (need >= TK_NEED_SOME_KEYS_LIST)
+                return tk_need_scope_of_kind(need, TK_KIND_ADMIN);
         return (enum tk_scope)(need - TK_NEED_NONE);
 }

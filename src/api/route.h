@@ -33,6 +33,12 @@ enum tk_need {
         TK_NEED_GUEST,
 #define TK_SCOPE(symbol, name, kinds, may, about) TK_NEED_##symbol,
 #include "scope.tbl"
+        /* One of three rights: which, depends on the kind of the key that it is about. The router lets pass
+         * who holds any of them, and the handler asks for the one. */
+        TK_NEED_SOME_KEYS_LIST,
+        TK_NEED_SOME_KEYS_READ,
+        TK_NEED_SOME_KEYS_UPDATE,
+        TK_NEED_SOME_KEYS_DELETE,
         TK_NEED_NR
 };
 
@@ -80,5 +86,9 @@ enum tk_dialect_id tk_route_dialect(struct tk_str path);
 TK_CHECKED bool tk_percent_decode(struct tk_str raw, bool plus_is_space, char *out, size_t size, size_t *len);
 /* The scope of a need that is neither ANYONE nor GUEST. */
 enum tk_scope tk_need_scope(enum tk_need need);
+/* The same for a caller who holds these: of several rights one that he has, if there is one. */
+enum tk_scope tk_need_scope_held(enum tk_need need, const struct tk_scopes *held);
+/* The one of SOME_... that is about keys of this kind. */
+enum tk_scope tk_need_scope_of_kind(enum tk_need need, enum tk_key_kind kind);
 
 #endif

@@ -40,8 +40,10 @@ static bool admit(struct tk_api_call *c, enum tk_problem_id *problem) {
                         *problem = tk_problem_of_err(err);
                         return false;
                 }
-                if (err == TK_OK)
+                if (err == TK_OK) {
                         facts.key = c->key = tk_snapshot_key(c->snapshot);
+                        facts.scope_needed = tk_need_scope_held(c->route->need, &c->key->scopes);
+                }
         }
         enum tk_verdict verdict = tk_verdict_decide(&facts);
         if (verdict == TK_VERDICT_PASS)

@@ -19,6 +19,10 @@ MODELS = [
 ]
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: takes long and no threads of ours; left out under TSan")
+
+
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory):
     """A server that many tests use at once: leave nothing in it that another test would trip over."""

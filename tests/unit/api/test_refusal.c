@@ -161,8 +161,32 @@ static void which_problem_it_is(void **state) {
         assert_int_equal(tk_problem_of_refusal(TK_HOLD_NO_STORE, &usd), TK_PROBLEM_STORE);
 }
 
+static void budgets(void **state) {
+        static const struct {
+                enum tk_meter meter;
+                enum tk_window_kind window;
+                unsigned flags;
+                bool is;
+        } of_budgets[] = {
+                {TK_METER_TOKENS, TK_WINDOW_DAY, 0, true},
+                {TK_METER_TOKENS, TK_WINDOW_LIFETIME, 0, true},
+                {TK_METER_TOKENS, TK_WINDOW_EVERY_N_DAYS, 0, true},
+                {TK_METER_TOKENS, TK_WINDOW_DAY, TK_LIMIT_SLIDING, false},
+                {TK_METER_TOKENS, TK_WINDOW_HOUR, 0, false},
+                {TK_METER_TOKENS, TK_WINDOW_FLIGHT, 0, false},
+                {TK_METER_REQUESTS, TK_WINDOW_MONTH, 0, false},
+        };
+        (void)state;
+        for (size_t i = 0; i < sizeof(of_budgets) / sizeof(of_budgets[0]); i++) {
+                struct tk_refusal refusal = {.meter = of_budgets[i].meter,
+                                             .window = {.kind = of_budgets[i].window},
+                                             .flags = of_budgets[i].flags};
+                assert_int_equal(tk_refusal_is_budget(&refusal), of_budgets[i].is);
+        }
+}
+
 int main(void) {
-        const struct CMUnitTest tests[] = {TEST(a_refusal_names_its_limit), TEST(no_limit_no_sentence),
-                                           TEST(which_problem_it_is)};
+        const struct CMUnitTest tests[] = {TEST(budgets), TEST(a_refusal_names_its_limit),
+                                           TEST(no_limit_no_sentence), TEST(which_problem_it_is)};
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,6 +6,7 @@
 #include "lib/unit.h"
 
 #include "api/route.h"
+#include "base/buf.h"
 
 #include <string.h>
 
@@ -200,11 +201,63 @@ static void second_spelling(void **state) {
         assert_false(tk_route_alias((struct tk_str){path, TK_ROUTE_ALIAS_MAX + 1}, room, &alias));
 }
 
+/* The need of a row for keys says what its method does, and for those that make a key, of which kind. */
+static void check_portkey_need(const struct tk_route *r) {
+        static const enum tk_need by_method[TK_METHOD_NR] = {[TK_METHOD_GET] = TK_NEED_SOME_KEYS_READ,
+                                                             [TK_METHOD_PUT] = TK_NEED_SOME_KEYS_UPDATE,
+                                                             [TK_METHOD_DELETE] = TK_NEED_SOME_KEYS_DELETE};
+        assert_true(r->need > TK_NEED_GUEST);
+        if (strcmp(r->path, "/v1/api-keys") == 0)
+                assert_int_equal(r->need, TK_NEED_SOME_KEYS_LIST);
+        else if (strcmp(r->path, "/v1/api-keys/{id}") == 0)
+                assert_int_equal(r->need, by_method[r->method]);
+        else if (strcmp(r->path, "/v1/api-keys/organisation/service") == 0)
+                assert_int_equal(r->need, TK_NEED_ORG_SERVICE_KEYS_CREATE);
+        else if (strcmp(r->path, "/v1/api-keys/workspace/service") == 0)
+                assert_int_equal(r->need, TK_NEED_WS_SERVICE_KEYS_CREATE);
+        else if (strcmp(r->path, "/v1/api-keys/workspace/user") == 0)
+                assert_int_equal(r->need, TK_NEED_WS_USER_KEYS_CREATE);
+}
+
+static void some_keys(void **state) {
+        static const struct {
+                enum tk_need need;
+                const char *verb;
+        } rows[] = {{TK_NEED_SOME_KEYS_LIST, "list"},
+                    {TK_NEED_SOME_KEYS_READ, "read"},
+                    {TK_NEED_SOME_KEYS_UPDATE, "update"},
+                    {TK_NEED_SOME_KEYS_DELETE, "delete"}};
+        static const char *const whose[TK_KIND_NR] = {[TK_KIND_ADMIN] = "organisation_service",
+                                                      [TK_KIND_INFERENCE] = "workspace_service",
+                                                      [TK_KIND_USER] = "workspace_user"};
+        TK_UNUSED(state);
+        for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+                struct tk_scopes none = {{0}};
+                assert_int_equal(tk_need_scope_held(rows[i].need, &none), tk_need_scope(rows[i].need));
+                for (unsigned kind = 0; kind < TK_KIND_NR; kind++) {
+                        struct tk_scopes held = {{0}};
+                        char name[64];
+                        struct tk_buf text = TK_BUF_OVER(name);
+                        enum tk_scope scope = tk_need_scope_of_kind(rows[i].need, kind);
+                        tk_buf_printf(&text, "%s_api_keys.%s", whose[kind], rows[i].verb);
+                        assert_string_equal(tk_scope_name(scope), name);
+                        tk_scopes_add(&held, scope);
+                        assert_int_equal(tk_need_scope_held(rows[i].need, &held), scope);
+                        assert_int_equal(tk_need_scope_held(TK_NEED_MODELS_READ, &held),
+                                         TK_SCOPE_MODELS_READ);
+                }
+        }
+}
+
 /* What changes or shows keys must never be open. */
 static void needs(void **state) {
         TK_UNUSED(state);
         for (size_t i = 0; i < ROUTES_NR; i++) {
                 const struct tk_route *r = &routes[i];
+                if (r->dialect == TK_DIALECT_PORTKEY) {
+                        check_portkey_need(r);
+                        continue;
+                }
                 if (strncmp(r->path, "/api/v1/api_keys", 16) == 0)
                         assert_int_equal(tk_need_scope(r->need), r->method == TK_METHOD_GET
                                                                          ? TK_SCOPE_KEYS_READ
@@ -220,6 +273,7 @@ static void needs(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {TEST(table),    TEST(static_wins),     TEST(long_ids),
-                                           TEST(dialects), TEST(second_spelling), TEST(needs)};
+                                           TEST(dialects), TEST(second_spelling), TEST(some_keys),
+                                           TEST(needs)};
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -70,6 +70,39 @@ void tk_api_doubts_resolve(struct tk_api_call *c) {
         tk_api_chat(c);
 }
 
+/* Portkey's key routes are driven by its own SDK, over the real service. */
+void tk_api_portkey_keys_list(struct tk_api_call *c) {
+        tk_api_chat(c);
+}
+
+void tk_api_portkey_keys_get(struct tk_api_call *c) {
+        tk_api_chat(c);
+}
+
+void tk_api_portkey_keys_create_admin(struct tk_api_call *c) {
+        tk_api_chat(c);
+}
+
+void tk_api_portkey_keys_create_service(struct tk_api_call *c) {
+        tk_api_chat(c);
+}
+
+void tk_api_portkey_keys_create_user(struct tk_api_call *c) {
+        tk_api_chat(c);
+}
+
+void tk_api_portkey_keys_create_unknown(struct tk_api_call *c) {
+        tk_api_chat(c);
+}
+
+void tk_api_portkey_keys_update(struct tk_api_call *c) {
+        tk_api_chat(c);
+}
+
+void tk_api_portkey_keys_delete(struct tk_api_call *c) {
+        tk_api_chat(c);
+}
+
 static void add_model(const char *id, enum tk_model_type type, bool priced, bool is_private) {
         struct tk_model model = {.id = (char *)(uintptr_t)id,
                                  .type = type,
