@@ -67,25 +67,53 @@ static struct resource of_key(const struct tk_key *key) {
         return (struct resource){RESOURCE_KEY, key->id, key->org, key->workspace};
 }
 
+static enum tk_err insert(struct tk_store *store, const struct tk_actor *actor, int64_t now_ms,
+                          struct tk_audit_key is) {
+        struct states states = STATES;
+        const struct resource resource = of_key(is.key);
+        tk_audit_view_key(&states.after, is, (struct tk_audit_key){NULL, NULL});
+        enum tk_err err = tk_store_key_insert(store, is.key);
+        if (err == TK_OK && is.profile)
+                err = tk_store_profile_put(store, is.profile);
+        return note(store, err, actor, now_ms, TK_AUDIT_KEY_CREATE, &resource, &states);
+}
+
+static enum tk_err update(struct tk_store *store, const struct tk_actor *actor, int64_t now_ms,
+                          const char *action, struct tk_audit_key was, struct tk_audit_key is) {
+        struct states states = STATES;
+        const struct resource resource = of_key(is.key);
+        const bool ends = is.key->revoked_ms && !was.key->revoked_ms;
+        tk_audit_view_key(&states.before, was, ends ? (struct tk_audit_key){NULL, NULL} : is);
+        if (!ends)
+                tk_audit_view_key(&states.after, is, was);
+        enum tk_err err = tk_store_key_update(store, is.key);
+        if (err == TK_OK && is.profile)
+                err = tk_store_profile_put(store, is.profile);
+        return note(store, err, actor, now_ms, action, &resource, &states);
+}
+
 enum tk_err tk_audit_key_insert(struct tk_store *store, const struct tk_actor *actor, int64_t now_ms,
                                 const struct tk_key *key) {
-        struct states states = STATES;
-        const struct resource resource = of_key(key);
-        tk_audit_view_key(&states.after, key, NULL);
-        enum tk_err err = tk_store_key_insert(store, key);
-        return note(store, err, actor, now_ms, TK_AUDIT_KEY_CREATE, &resource, &states);
+        return insert(store, actor, now_ms, (struct tk_audit_key){key, NULL});
+}
+
+enum tk_err tk_audit_key_insert_profiled(struct tk_store *store, const struct tk_actor *actor, int64_t now_ms,
+                                         const struct tk_key *key, const struct tk_profile *profile) {
+        return insert(store, actor, now_ms, (struct tk_audit_key){key, profile});
 }
 
 enum tk_err tk_audit_key_update(struct tk_store *store, const struct tk_actor *actor, int64_t now_ms,
                                 const char *action, const struct tk_key *before, const struct tk_key *after) {
-        struct states states = STATES;
-        const struct resource resource = of_key(after);
-        const bool ends = after->revoked_ms && !before->revoked_ms;
-        tk_audit_view_key(&states.before, before, ends ? NULL : after);
-        if (!ends)
-                tk_audit_view_key(&states.after, after, before);
-        enum tk_err err = tk_store_key_update(store, after);
-        return note(store, err, actor, now_ms, action, &resource, &states);
+        return update(store, actor, now_ms, action, (struct tk_audit_key){before, NULL},
+                      (struct tk_audit_key){after, NULL});
+}
+
+enum tk_err tk_audit_key_update_profiled(struct tk_store *store, const struct tk_actor *actor, int64_t now_ms,
+                                         const char *action, const struct tk_key *before,
+                                         const struct tk_key *after, const struct tk_profile *was,
+                                         const struct tk_profile *profile) {
+        return update(store, actor, now_ms, action, (struct tk_audit_key){before, was},
+                      (struct tk_audit_key){after, profile});
 }
 
 /* ---- limits ---- */

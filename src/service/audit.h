@@ -35,6 +35,15 @@ TK_CHECKED enum tk_err tk_audit_key_insert(struct tk_store *store, const struct 
 TK_CHECKED enum tk_err tk_audit_key_update(struct tk_store *store, const struct tk_actor *actor,
                                            int64_t now_ms, const char *action, const struct tk_key *before,
                                            const struct tk_key *after);
+/* The same together with the key's profile, which becomes `profile`; `was` it is now. */
+TK_CHECKED enum tk_err tk_audit_key_insert_profiled(struct tk_store *store, const struct tk_actor *actor,
+                                                    int64_t now_ms, const struct tk_key *key,
+                                                    const struct tk_profile *profile);
+TK_CHECKED enum tk_err tk_audit_key_update_profiled(struct tk_store *store, const struct tk_actor *actor,
+                                                    int64_t now_ms, const char *action,
+                                                    const struct tk_key *before, const struct tk_key *after,
+                                                    const struct tk_profile *was,
+                                                    const struct tk_profile *profile);
 /* Of an organisation, workspace or user. */
 TK_CHECKED enum tk_err tk_audit_limits_put(struct tk_store *store, const struct tk_actor *actor,
                                            int64_t now_ms, const char *action, struct tk_id subject,

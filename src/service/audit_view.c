@@ -2,6 +2,7 @@
 #include "service/audit_view.h"
 
 #include "core/time.h"
+#include "wire/json_scan.h"
 
 #include <string.h>
 
@@ -66,6 +67,8 @@ static void put_limits(struct tk_jw *w, const struct tk_limit *limits, unsigned 
                 put_cap(w, "cap", limits[i].meter, limits[i].cap);
                 if (limits[i].alert)
                         put_cap(w, "alert", limits[i].meter, limits[i].alert);
+                if (limits[i].base > 0) /* what was used before this is forgiven in the window */
+                        put_cap(w, "forgiven", limits[i].meter, (uint64_t)limits[i].base);
                 put_flag(w, "sliding", limits[i].flags & TK_LIMIT_SLIDING);
                 put_flag(w, "observe", limits[i].flags & TK_LIMIT_OBSERVE);
                 put_flag(w, "balance", limits[i].flags & TK_LIMIT_BALANCE);
@@ -79,6 +82,8 @@ static bool limits_eq(const struct tk_key *a, const struct tk_key *b) {
         for (unsigned i = 0; same && i < a->limits_nr; i++)
                 same = a->limits[i].meter == b->limits[i].meter && a->limits[i].cap == b->limits[i].cap &&
                        a->limits[i].alert == b->limits[i].alert && a->limits[i].flags == b->limits[i].flags &&
+                       a->limits[i].base == b->limits[i].base &&
+                       a->limits[i].base_number == b->limits[i].base_number &&
                        tk_window_spec_eq(a->limits[i].window, b->limits[i].window);
         return same;
 }
@@ -92,7 +97,40 @@ static void put_scopes(struct tk_jw *w, const struct tk_scopes *scopes) {
         tk_jw_end(w);
 }
 
-void tk_audit_view_key(struct tk_buf *buf, const struct tk_key *key, const struct tk_key *other) {
+/* What is JSON in the profile is shown as it is; the store has seen to it that it is text. */
+static void put_json(struct tk_jw *w, const char *name, const char *json, const char *other) {
+        struct tk_json root;
+        if (strcmp(json, other) == 0)
+                return;
+        tk_jw_key(w, name);
+        if (json[0] && tk_json_check(tk_str_of(json), &root, NULL) == TK_OK)
+                tk_jw_raw(w, tk_str_of(json));
+        else
+                tk_jw_text(w, json[0] ? json : NULL);
+}
+
+static const struct tk_profile no_profile;
+
+/* All of an empty profile is not worth a word. */
+static void put_profile(struct tk_jw *w, const struct tk_profile *profile, const struct tk_profile *other) {
+        if (!profile)
+                profile = &no_profile;
+        if (!other)
+                other = &no_profile;
+        put_text(w, "name", profile->name, other->name);
+        put_text(w, "about", profile->about, other->about);
+        put_text(w, "config", profile->config, other->config);
+        if (profile->no_override != other->no_override) {
+                tk_jw_key(w, "allow_config_override");
+                tk_jw_bool(w, !profile->no_override);
+        }
+        put_json(w, "alert_emails", profile->emails, other->emails);
+        put_json(w, "metadata", profile->metadata, other->metadata);
+        put_time(w, "usage_reset_at", profile->reset_ms, &other->reset_ms);
+}
+
+void tk_audit_view_key(struct tk_buf *buf, struct tk_audit_key shown, struct tk_audit_key beside) {
+        const struct tk_key *key = shown.key, *other = beside.key;
         struct tk_jw w = tk_jw_begin(buf);
         tk_jw_object(&w);
         put_text(&w, "kind", tk_key_kind_name(key->kind), other ? tk_key_kind_name(other->kind) : NULL);
@@ -109,6 +147,7 @@ void tk_audit_view_key(struct tk_buf *buf, const struct tk_key *key, const struc
                 put_scopes(&w, &key->scopes);
         if (!other || !limits_eq(key, other))
                 put_limits(&w, key->limits, key->limits_nr);
+        put_profile(&w, shown.profile, beside.profile);
         tk_jw_end(&w);
 }
 

@@ -114,15 +114,16 @@ void tk_keys_create(struct tk_worker *worker, const struct tk_actor *actor, cons
 
 struct profiled_job {
         struct key_job k;
-        struct tk_profile profile;
+        struct tk_profile profile, was;
         tk_keys_change_f *change;
 };
 
 static enum tk_err create_profiled_apply(struct tk_job *job, struct tk_store *store) {
         struct profiled_job *p = (struct profiled_job *)job;
-        enum tk_err err = create_apply(job, store);
+        enum tk_err err = above_check(store, &p->k.key);
         p->profile.key = p->k.key.id;
-        return err ? err : tk_store_profile_put(store, &p->profile);
+        return err ? err
+                   : tk_audit_key_insert_profiled(store, &p->k.actor, p->k.now_ms, &p->k.key, &p->profile);
 }
 
 void tk_keys_create_profiled(struct tk_worker *worker, const struct tk_actor *actor,
@@ -179,12 +180,14 @@ static enum tk_err change_apply(struct tk_job *job, struct tk_store *store) {
                 err = TK_OK;
         }
         const struct tk_key before = p->k.key;
+        p->was = p->profile;
         if (err == TK_OK)
                 err = p->change(&p->k.key, &p->profile, p->k.ctx);
         const char *what = p->k.key.revoked_ms ? TK_AUDIT_KEY_DELETE : TK_AUDIT_KEY_UPDATE;
         if (err == TK_OK)
-                err = tk_audit_key_update(store, &p->k.actor, p->k.now_ms, what, &before, &p->k.key);
-        return err ? err : tk_store_profile_put(store, &p->profile);
+                err = tk_audit_key_update_profiled(store, &p->k.actor, p->k.now_ms, what, &before, &p->k.key,
+                                                   &p->was, &p->profile);
+        return err;
 }
 
 void tk_keys_change(struct tk_worker *worker, const struct tk_actor *actor, struct tk_id org, struct tk_id id,

@@ -26,7 +26,7 @@ enum tk_actor_kind { /* stored: append only */
 #define TK_AUDIT_CLIENT_MAX  47
 #define TK_AUDIT_ACTION_MAX  47
 #define TK_AUDIT_TYPE_MAX    31
-#define TK_AUDIT_JSON_MAX    32768
+#define TK_AUDIT_JSON_MAX    65536
 
 struct tk_audit {
         struct tk_id id;

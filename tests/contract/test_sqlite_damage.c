@@ -331,7 +331,7 @@ static const struct {
         {"DROP TRIGGER audit_is_final; UPDATE audit SET status = 600 WHERE at_ms = 2", ONE(AUDITS)},
         {"DROP TRIGGER audit_is_final; UPDATE audit SET status = 99 WHERE at_ms = 2", ONE(AUDITS)},
         {"DROP TRIGGER audit_is_final; UPDATE audit SET before_json = '[' WHERE at_ms = 2", ONE(AUDITS)},
-        {"DROP TRIGGER audit_is_final; UPDATE audit SET after_json = '{' || hex(zeroblob(16384)) || '}' "
+        {"DROP TRIGGER audit_is_final; UPDATE audit SET after_json = '{' || hex(zeroblob(32768)) || '}' "
          "WHERE at_ms = 2",
          ONE(AUDITS)},
         {"DROP TRIGGER audit_is_final; UPDATE audit SET after_json = CAST(x'7BFF7D' AS TEXT) WHERE at_ms = 2",

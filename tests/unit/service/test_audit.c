@@ -310,7 +310,15 @@ static void views_fit(void **state) {
                                                   .flags = TK_LIMIT_FLAGS,
                                                   .cap = UINT64_MAX,
                                                   .alert = UINT64_MAX};
-        tk_audit_view_key(&buf, &key, NULL);
+        static struct tk_profile profile = {.reset_ms = NOW, .no_override = true};
+        memset(profile.name, 1, TK_PROFILE_NAME_BYTES_MAX);
+        memset(profile.about, 1, TK_PROFILE_ABOUT_BYTES_MAX);
+        memset(profile.config, 1, TK_PROFILE_CONFIG_MAX);
+        memset(profile.emails, ' ', TK_PROFILE_EMAILS_MAX); /* JSON has no control characters */
+        memcpy(profile.emails, "[]", 2);
+        memset(profile.metadata, ' ', TK_PROFILE_METADATA_MAX);
+        memcpy(profile.metadata, "{}", 2);
+        tk_audit_view_key(&buf, (struct tk_audit_key){&key, &profile}, (struct tk_audit_key){NULL, NULL});
         assert_true(tk_buf_ok(&buf));
         tk_buf_clear(&buf);
         memset(&workspace, 0, sizeof workspace);
