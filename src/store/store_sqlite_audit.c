@@ -127,6 +127,14 @@ static struct tk_sqlite_use begin(struct tk_reader *reader, enum tk_sqlite_stmt 
         return use;
 }
 
+/* Does the index that leads to its rows say everything? */
+static bool is_lean(const struct tk_audit_filter *f) {
+        const int named = !!f->request_id[0] + !tk_id_none(f->resource) + !tk_id_none(f->actor) +
+                          !!f->uri[0] + !!f->client[0] + !!f->action[0] + !!f->resource_type[0] +
+                          !tk_id_none(f->workspace);
+        return named <= 1 && !f->methods[0][0] && !f->methods[1][0] && !f->kinds && !f->status;
+}
+
 enum tk_err tk_sqlite_reader_audit_list(struct tk_reader *reader, const struct tk_audit_filter *filter,
                                         uint64_t skip, unsigned limit, tk_audit_each_f *each, void *ctx) {
         struct tk_sqlite_use use = begin(reader, TK_SQL_AUDIT_LIST, filter);
@@ -145,7 +153,8 @@ enum tk_err tk_sqlite_reader_audit_list(struct tk_reader *reader, const struct t
 
 enum tk_err tk_sqlite_reader_audit_count(struct tk_reader *reader, const struct tk_audit_filter *filter,
                                          uint64_t *nr) {
-        struct tk_sqlite_use use = begin(reader, TK_SQL_AUDIT_COUNT, filter);
+        struct tk_sqlite_use use =
+                begin(reader, is_lean(filter) ? TK_SQL_AUDIT_COUNT_LEAN : TK_SQL_AUDIT_COUNT, filter);
         enum tk_err err = tk_sqlite_next(&use);
         if (!err)
                 *nr = (uint64_t)tk_sqlite_col_int(&use, 0, INT64_MAX);

@@ -124,7 +124,8 @@ enum tk_sqlite_stmt {
         TK_SQL_RARE,                     /* what follows is prepared when it is first used */
         TK_SQL_AUDIT_LIST = TK_SQL_RARE, /* one for each tk_sqlite_audit_by */
         TK_SQL_AUDIT_COUNT = TK_SQL_AUDIT_LIST + TK_AUDIT_BY_NR,
-        TK_SQL_NR = TK_SQL_AUDIT_COUNT + TK_AUDIT_BY_NR
+        TK_SQL_AUDIT_COUNT_LEAN = TK_SQL_AUDIT_COUNT + TK_AUDIT_BY_NR, /* nothing else is asked */
+        TK_SQL_NR = TK_SQL_AUDIT_COUNT_LEAN + TK_AUDIT_BY_NR
 };
 
 enum tk_sqlite_span { TK_SPAN_TOTAL, TK_SPAN_DAY, TK_SPAN_HOUR }; /* stored: append only */

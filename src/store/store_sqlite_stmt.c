@@ -79,13 +79,19 @@
         "(?10 = '' OR request_id = ?10) AND (?11 = '' OR resource_type = ?11) AND "                          \
         "(?12 = '' OR action = ?12) AND (?13 = '' OR client = ?13) AND "                                     \
         "(?14 = 0 OR (?14 & (1 << kind)) <> 0) AND (?15 = 0 OR status = ?15)))"
+/* Of the index alone, without looking at a row; ?15 only so that all parameters are there. */
+#define AUDIT_LEAN(index, first)                                                                             \
+        "FROM audit INDEXED BY " index " WHERE org = ?1 AND " first "at_ms >= ?2 AND at_ms <= ?3 AND ?15 = " \
+                                                                    "0"
 #define AUDIT_BY(by, index, first)                                                                           \
         [TK_SQL_AUDIT_LIST + (by)] = {"listing audit records",                                               \
                                       "SELECT " AUDIT_COLUMNS                                                \
                                       " " AUDIT_WHERE(index, first) " ORDER BY at_ms DESC, id DESC "         \
                                                                     "LIMIT ?16 OFFSET ?17"},                 \
                              [TK_SQL_AUDIT_COUNT + (by)] = {"counting audit records",                        \
-                                                            "SELECT count(*) " AUDIT_WHERE(index, first)}
+                                                            "SELECT count(*) " AUDIT_WHERE(index, first)},   \
+                             [TK_SQL_AUDIT_COUNT_LEAN + (by)] = {                                            \
+                                     "counting audit records", "SELECT count(*) " AUDIT_LEAN(index, first)}
 
 static const struct {
         const char *what; /* for the log: "while ..." */
