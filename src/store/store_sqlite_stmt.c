@@ -82,7 +82,7 @@
 /* Of the index alone, without looking at a row; ?15 only so that all parameters are there. */
 #define AUDIT_LEAN(index, first)                                                                             \
         "FROM audit INDEXED BY " index " WHERE org = ?1 AND " first "at_ms >= ?2 AND at_ms <= ?3 AND ?15 = " \
-                                                                    "0"
+        "0"
 #define AUDIT_BY(by, index, first)                                                                           \
         [TK_SQL_AUDIT_LIST + (by)] = {"listing audit records",                                               \
                                       "SELECT " AUDIT_COLUMNS                                                \
