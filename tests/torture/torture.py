@@ -149,7 +149,8 @@ class Torture:
                 cap = self.rng.randrange(least, most)
                 rows.append((key.id.bytes, 1, meter, kind, client_money(cap * 10**6) if meter == "usd" else str(cap)))
         for subject, ordinal, meter, kind, cap in rows:
-            db.execute("INSERT INTO subject_limit VALUES (?, ?, ?, ?, 0, 0, 0, ?, '0')",
+            db.execute("INSERT INTO subject_limit (subject, ordinal, meter, window_kind, cap, window_days, window_anchor, "
+                       "flags, alert, base_number, base) VALUES (?, ?, ?, ?, ?, 0, 0, 0, '0', 0, 0)",
                        (subject, ordinal, METERS.index(meter), kind, cap))
         db.commit()
         db.close()
