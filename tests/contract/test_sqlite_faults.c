@@ -604,12 +604,18 @@ static void test_commit_returns_after_the_wal_was_synced(void **state) {
         place_remove(&place);
 }
 
-int main(void) {
+/* "only" or "but" and a pattern of names: two processes share the work. */
+int main(int argc, char **argv) {
         const struct CMUnitTest tests[] = {
                 TEST(test_batch_is_whole_or_not_at_all),  TEST(test_open_fails_cleanly),
                 TEST(test_close_loses_nothing),           TEST(test_reader_survives_faults),
                 TEST(test_batch_is_broken_up_to_its_end), TEST(test_commit_returns_after_the_wal_was_synced),
         };
+        MUST(argc == 1 || argc == 3);
+        if (argc == 3 && strcmp(argv[1], "only") == 0)
+                cmocka_set_test_filter(argv[2]);
+        else if (argc == 3)
+                cmocka_set_skip_filter(argv[2]);
         fault_vfs_install();
         return cmocka_run_group_tests_name("sqlite_faults", tests, NULL, NULL);
 }

@@ -22,6 +22,8 @@ import uuid
 
 import pytest
 
+pytestmark = pytest.mark.slow  # mostly commands, which have one thread; the others try the servers
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = pathlib.Path(os.environ.get("TOLLKEY_BIN", ROOT / "build" / "tollkey")).absolute()
 PATIENCE = float(os.environ.get("TOLLKEY_PATIENCE", "1"))
