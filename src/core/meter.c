@@ -5,6 +5,8 @@
  */
 #include "core/meter.h"
 
+#include <string.h>
+
 static const char *const names[] = {
         [TK_METER_USD] = "usd",           [TK_METER_DIEM] = "diem",     [TK_METER_VCU] = "vcu",
         [TK_METER_REQUESTS] = "requests", [TK_METER_TOKENS] = "tokens",
@@ -46,4 +48,30 @@ enum tk_err tk_amounts_sub(struct tk_amounts *from, const struct tk_amounts *les
                         return TK_E_OVERFLOW;
         *from = rest;
         return TK_OK;
+}
+
+struct tk_amounts tk_amounts_beyond(const struct tk_amounts *to, const struct tk_amounts *from) {
+        struct tk_amounts beyond = {{0}};
+        for (unsigned i = 0; i < TK_METER_NR; i++)
+                if (to->of[i] > from->of[i])
+                        beyond.of[i] = to->of[i] - from->of[i];
+        return beyond;
+}
+
+bool tk_amounts_none(const struct tk_amounts *amounts) {
+        static const struct tk_amounts none;
+        return memcmp(amounts, &none, sizeof none) == 0;
+}
+
+enum tk_meter tk_spend_currency(const struct tk_spend_order *order, unsigned try) {
+        MUST(order->nr > 0);
+        return order->of[try % order->nr];
+}
+
+bool tk_spend_wants_all(const struct tk_spend_order *order, unsigned try) {
+        return order->nr > 1 && try < order->nr;
+}
+
+bool tk_spend_goes_on(const struct tk_spend_order *order, unsigned try) {
+        return order->nr > 1 && try + 1 < 2 * order->nr;
 }

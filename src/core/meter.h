@@ -37,5 +37,16 @@ bool tk_meter_is_money(enum tk_meter meter);
 /* Checked vector sums; on OVERFLOW *to is unchanged. */
 TK_CHECKED enum tk_err tk_amounts_add(struct tk_amounts *to, const struct tk_amounts *more);
 TK_CHECKED enum tk_err tk_amounts_sub(struct tk_amounts *from, const struct tk_amounts *less);
+/* What `to` has more than `from`, of each meter; neither has a negative amount. */
+struct tk_amounts tk_amounts_beyond(const struct tk_amounts *to, const struct tk_amounts *from);
+bool tk_amounts_none(const struct tk_amounts *amounts); /* all are zero */
+
+/*
+ * Who pays, try by try (0, 1, 2 ...): each currency of the order is asked for the whole, so that no answer is
+ * cut short in one while there is enough of another; then each for whatever it can. One alone is asked once.
+ */
+enum tk_meter tk_spend_currency(const struct tk_spend_order *order, unsigned try);
+bool tk_spend_wants_all(const struct tk_spend_order *order, unsigned try);
+bool tk_spend_goes_on(const struct tk_spend_order *order, unsigned try); /* is there a try after it? */
 
 #endif

@@ -109,14 +109,6 @@ enum tk_err tk_plan_actual(const struct tk_plan *plan, const struct tk_tokens *t
         return TK_OK;
 }
 
-struct tk_amounts tk_amounts_beyond(const struct tk_amounts *to, const struct tk_amounts *from) {
-        struct tk_amounts beyond = {{0}};
-        for (int m = 0; m < TK_METER_NR; m++)
-                if (to->of[m] > from->of[m])
-                        beyond.of[m] = to->of[m] - from->of[m]; /* neither is negative */
-        return beyond;
-}
-
 /* {"include_usage":true}, or the caller's own object with that member set. */
 static enum tk_err stream_options(const struct tk_oa_request *request, struct tk_buf *out) {
         static const struct tk_splice ask = {"include_usage", {"true", 4}};

@@ -55,8 +55,6 @@ uint64_t tk_plan_reach(uint64_t covered, uint64_t told);
 /* What it really cost. */
 TK_CHECKED enum tk_err tk_plan_actual(const struct tk_plan *plan, const struct tk_tokens *tokens,
                                       struct tk_amounts *out);
-/* to - from for each meter, 0 where that is negative. */
-struct tk_amounts tk_amounts_beyond(const struct tk_amounts *to, const struct tk_amounts *from);
 /*
  * The body for the provider: its name of the model, no more output than `affordable` in all, and a usage
  * report asked for. Everything else byte for byte. Errors as tk_splice_object.

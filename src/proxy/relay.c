@@ -770,22 +770,16 @@ static void send_upstream(struct relay *r) {
 
 static void hold(struct relay *r);
 
-/*
- * At first a currency pays only what it can pay whole, so that no answer is cut short in one while there is
- * enough of another; then whatever it can.
- */
 static bool pays_enough(const struct relay *r) {
-        unsigned nr = r->opt.spend_order->nr;
-        return nr == 1 || r->spend >= nr ||
+        return !tk_spend_wants_all(r->opt.spend_order, r->spend) ||
                tk_plan_affordable(&r->plan, tk_ticket_held(r->ticket), tk_ticket_left(r->ticket)) >=
                        r->plan.output;
 }
 
 /* Only for want of money: a rate is the same in every currency. */
 static bool may_pay_otherwise(const struct relay *r, enum tk_hold_answer answer) {
-        unsigned nr = r->opt.spend_order->nr;
         bool is_money = answer == TK_HOLD_TAKEN || answer == TK_HOLD_NO_CAP || answer == TK_HOLD_NO_BALANCE;
-        return is_money && nr > 1 && r->spend + 1 < 2 * nr;
+        return is_money && tk_spend_goes_on(r->opt.spend_order, r->spend);
 }
 
 static void first_hold(struct relay *r, enum tk_hold_answer answer) {
@@ -819,7 +813,7 @@ static void hold(struct relay *r) {
         struct tk_id id;
         bool parsed = tk_id_parse(tk_str_of(tk_call_id(r->call)), &id);
         MUST(parsed); /* the seam makes the id */
-        r->plan.currency = r->opt.spend_order->of[r->spend % r->opt.spend_order->nr];
+        r->plan.currency = tk_spend_currency(r->opt.spend_order, r->spend);
         if (tk_plan_first(&r->plan, &least, &most) != TK_OK) {
                 fail(r, TK_RELAY_REQUEST);
                 maybe_free(r);

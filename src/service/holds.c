@@ -54,8 +54,6 @@ struct op {
         struct tk_amounts left;
 };
 
-static const struct tk_amounts nothing;
-
 bool tk_hold_name_ok(struct tk_str name) {
         if (name.len == 0 || name.len > TK_HOLD_NAME_MAX)
                 return false;
@@ -75,10 +73,6 @@ bool tk_hold_amounts_ok(const struct tk_amounts *amounts) {
                         return false;
         }
         return true;
-}
-
-static bool is_nothing(const struct tk_amounts *amounts) {
-        return memcmp(amounts, &nothing, sizeof nothing) == 0;
 }
 
 /* ---- answering ---- */
@@ -212,7 +206,7 @@ static void on_durable(struct tk_job *job) {
 
 /* The service closes, and nothing may stay held. What was reported as used is due. */
 static void stop_hold(struct tk_service *service, struct tk_holds_record *record, int64_t now_ms) {
-        if (is_nothing(&record->view.used))
+        if (tk_amounts_none(&record->view.used))
                 void_hold(service, record, now_ms);
         else
                 expire(service, record, now_ms);
@@ -349,19 +343,18 @@ static enum tk_hold_answer try_currency(struct op *op) {
         const struct tk_spend_order *order = tk_worker_spend_order(op->worker);
         struct tk_amounts least = op->least, most = op->most;
         if (op->priced) {
-                if (op->spend < order->nr && order->nr > 1)
+                if (tk_spend_wants_all(order, op->spend))
                         least.of[TK_METER_USD] = most.of[TK_METER_USD];
-                move_money(&least, order->of[op->spend % order->nr]);
-                move_money(&most, order->of[op->spend % order->nr]);
+                move_money(&least, tk_spend_currency(order, op->spend));
+                move_money(&most, tk_spend_currency(order, op->spend));
         }
         return tk_ledger_hold(op->worker, op->snapshot, op->line.record->id, &least, &most, op->now_ms,
                               on_held, op, &op->line.record->ticket);
 }
 
 static bool may_pay_otherwise(const struct op *op, enum tk_hold_answer answer) {
-        unsigned nr = tk_worker_spend_order(op->worker)->nr;
-        return (answer == TK_HOLD_NO_CAP || answer == TK_HOLD_NO_BALANCE) && op->priced && nr > 1 &&
-               op->spend + 1 < 2 * nr;
+        return (answer == TK_HOLD_NO_CAP || answer == TK_HOLD_NO_BALANCE) && op->priced &&
+               tk_spend_goes_on(tk_worker_spend_order(op->worker), op->spend);
 }
 
 /* True when it is decided; otherwise the ledger will say. */
@@ -424,14 +417,6 @@ TK_CHECKED static enum tk_err judge_again(const struct op *op, enum tk_verdict *
         return TK_OK;
 }
 
-static struct tk_amounts beyond(const struct tk_amounts *to, const struct tk_amounts *from) {
-        struct tk_amounts more = {{0}};
-        for (int m = 0; m < TK_METER_NR; m++)
-                if (to->of[m] > from->of[m])
-                        more.of[m] = to->of[m] - from->of[m]; /* neither is negative */
-        return more;
-}
-
 static void report_used(struct tk_holds_record *record, const struct tk_amounts *used) {
         for (int m = 0; m < TK_METER_NR; m++)
                 if (used->of[m] > record->view.used.of[m])
@@ -444,7 +429,7 @@ static void extended(struct op *op, enum tk_hold_answer answer) {
                 say_verdict(op, verdict_of(answer), record->ticket);
                 return;
         }
-        struct tk_amounts given = beyond(tk_ticket_held(record->ticket), &record->view.hold.held);
+        struct tk_amounts given = tk_amounts_beyond(tk_ticket_held(record->ticket), &record->view.hold.held);
         enum tk_err err = tk_hold_extend(&record->view.hold, &given);
         MUST(err == TK_OK); /* pending, and the ticket holds it already */
         record->view.observed = tk_ticket_observed(record->ticket);
@@ -473,8 +458,8 @@ static bool run_extend(struct op *op) {
         report_used(record, &op->used);
         enum tk_err err = judge_again(op, &verdict);
         if (op->total) {
-                op->least = beyond(&op->least, now);
-                op->most = beyond(&op->most, now);
+                op->least = tk_amounts_beyond(&op->least, now);
+                op->most = tk_amounts_beyond(&op->most, now);
         }
         if (err == TK_OK && !fits(now, &op->most))
                 err = TK_E_RANGE;
@@ -486,7 +471,7 @@ static bool run_extend(struct op *op) {
                 say_verdict(op, verdict, NULL);
                 return true;
         }
-        if (is_nothing(&op->most)) {
+        if (tk_amounts_none(&op->most)) {
                 say(op, TK_HOLDS_DONE);
                 return true;
         }

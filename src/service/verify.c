@@ -61,11 +61,6 @@ static bool is_money(const struct tk_amounts *amounts) {
         return false;
 }
 
-static bool is_nothing(const struct tk_amounts *amounts) {
-        static const struct tk_amounts nothing;
-        return memcmp(amounts, &nothing, sizeof nothing) == 0;
-}
-
 static void count(struct op *op) {
         struct tk_entry entry = {0};
         memcpy(entry.model, op->model, sizeof entry.model);
@@ -76,7 +71,7 @@ static void count(struct op *op) {
                 tk_writer_push(op->worker->service->writer, &op->wait);
                 return;
         }
-        if (is_nothing(&op->ask.amounts))
+        if (tk_amounts_none(&op->ask.amounts))
                 tk_ledger_void(&op->ticket);
         else
                 tk_ledger_post(&op->ticket, &op->ask.amounts, &entry, op->ask.now_ms);

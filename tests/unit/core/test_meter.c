@@ -88,12 +88,56 @@ static void an_overflow_in_any_meter_changes_none(void **state) {
         }
 }
 
+static void beyond_is_what_the_first_has_more(void **state) {
+        const struct tk_amounts to = {{5, 0, 7, 1, INT64_MAX}}, from = {{3, 4, 7, 0, 1}};
+        const struct tk_amounts want = {{2, 0, 0, 1, INT64_MAX - 1}};
+        const struct tk_amounts got = tk_amounts_beyond(&to, &from), same = tk_amounts_beyond(&to, &to);
+        (void)state;
+        assert_memory_equal(&got, &want, sizeof want);
+        assert_true(tk_amounts_none(&same));
+        for (unsigned i = 0; i < TK_METER_NR; i++) {
+                struct tk_amounts one = {{0}};
+                one.of[i] = 1;
+                assert_false(tk_amounts_none(&one));
+        }
+}
+
+/* Which currency each try asks, and for all of it ('A') or for a part. */
+static void currencies_pay_whole_and_then_a_part(void **state) {
+        static const struct {
+                struct tk_spend_order order;
+                const char *tries;
+        } rows[] = {
+                {{1, {TK_METER_USD}}, "u"},
+                {{2, {TK_METER_DIEM, TK_METER_USD}}, "dA uA d u"},
+                {{3, {TK_METER_USD, TK_METER_DIEM, TK_METER_VCU}}, "uA dA vA u d v"},
+        };
+        (void)state;
+        for (size_t i = 0; i < COUNT(rows); i++) {
+                char said[64];
+                size_t n = 0;
+                for (unsigned try = 0;; try++) {
+                        said[n++] = tk_meter_name(tk_spend_currency(&rows[i].order, try))[0];
+                        if (tk_spend_wants_all(&rows[i].order, try))
+                                said[n++] = 'A';
+                        if (!tk_spend_goes_on(&rows[i].order, try))
+                                break;
+                        assert_true(n + 4 < sizeof said);
+                        said[n++] = ' ';
+                }
+                said[n] = '\0';
+                assert_string_equal(said, rows[i].tries);
+        }
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 TEST(numbers_and_names_are_those_on_disk),
                 TEST(other_names_are_refused),
                 TEST(a_meter_outside_is_a_bug),
                 TEST(every_meter_is_summed),
+                TEST(beyond_is_what_the_first_has_more),
+                TEST(currencies_pay_whole_and_then_a_part),
                 TEST(a_sum_may_be_with_itself),
                 TEST(an_overflow_in_any_meter_changes_none),
         };
