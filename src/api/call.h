@@ -46,8 +46,19 @@ struct tk_api_call {
         bool above_key; /* what refused is a limit of the workspace or organisation: tk_problem.above_key */
 };
 
+/*
+ * Copies a call that is answered later into memory that lives until it is: what is the router's is NULL
+ * there, and so is kept->call from the moment that the client is gone.
+ */
+void tk_api_keep(const struct tk_api_call *c, struct tk_api_call *kept);
+
 /* Whoever the call's key belongs to, as the audit log shall know them. The route needs a key. */
 struct tk_actor tk_api_actor(const struct tk_api_call *c);
+/* Who takes back what that call made, when nobody is there to be told its secret. */
+struct tk_actor tk_api_undoer(const struct tk_api_call *c);
+/* Takes back the key that was made for a call whose client is gone. */
+void tk_api_take_back(const struct tk_api_call *kept, const struct tk_actor *undoer,
+                      const struct tk_key *key);
 
 /*
  * Answers with the row of tbl/problem.tbl in the call's dialect. param: the parameter to blame, or NULL;
@@ -59,11 +70,18 @@ void tk_api_problem(struct tk_api_call *c, enum tk_problem_id id, const char *pa
 void tk_api_fault(struct tk_api_call *c, enum tk_err err);
 /* Answers with JSON and frees the buffer; a buffer that failed becomes a fault. The call is over. */
 void tk_api_reply(struct tk_api_call *c, int status, struct tk_buf *body);
+/* The same with 200, and wipes the buffer. It must not have grown since it had a secret in it. */
+void tk_api_reply_secret(struct tk_api_call *c, struct tk_buf *body);
 
 /*
  * Is the request's media type application/json? Parameters such as charset are allowed. Answers with
  * CONTENT_TYPE otherwise, and with TOO_LARGE when the body is longer than body_bytes_max; then false.
  */
 bool tk_api_wants_json(struct tk_api_call *c, size_t body_bytes_max);
+/*
+ * What a body's reader came to. True: it could be read. Otherwise the call has been answered: RANGE with
+ * refusal, which is the dialect's answer with 400; SYNTAX with why it is no JSON. Frees refusal.
+ */
+bool tk_api_was_read(struct tk_api_call *c, enum tk_err err, struct tk_buf *refusal, const char *why);
 
 #endif

@@ -3,17 +3,6 @@
 
 #include "api/refusal.h"
 
-bool tk_native_was_read(struct tk_api_call *c, enum tk_err err, struct tk_buf *refusal, const char *why) {
-        if (err == TK_E_RANGE && tk_buf_ok(refusal))
-                tk_call_reply(c->call, 400, tk_dialect(TK_DIALECT_NATIVE)->error_type, tk_buf_str(refusal));
-        else if (err == TK_E_SYNTAX)
-                tk_api_problem(c, TK_PROBLEM_INVALID_JSON, NULL, why);
-        else if (err != TK_OK)
-                tk_api_fault(c, err);
-        tk_buf_free(refusal);
-        return err == TK_OK;
-}
-
 enum tk_err tk_native_identify(struct tk_api_call *c, struct tk_native_secret *secret,
                                struct tk_snapshot **out) {
         struct tk_str text = {secret->text.at, secret->text.len};

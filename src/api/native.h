@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * native: what the handlers of the native API share: bodies that cannot be read, keys in bodies, verdicts.
+ * native: what the handlers of the native API share: keys in bodies, verdicts.
  *
  * The caller proves itself with a key of its own; the key that is judged and charged is in the body. A key of
  * another organisation is as unknown as one that does not exist. No answer and no log has a key in it.
@@ -14,8 +14,6 @@
 
 #define TK_NATIVE_ANSWER_BYTES_MAX 16384
 
-/* True when the body could be read. Otherwise the call has been answered. Frees refusal. */
-bool tk_native_was_read(struct tk_api_call *c, enum tk_err err, struct tk_buf *refusal, const char *why);
 /*
  * Whose key is it? OK with a snapshot, or without one when it is unknown to the caller's
  * organisation. Wipes the secret in any case. Notes the use of a key that is active.

@@ -100,11 +100,6 @@ struct job {
         int64_t spent;
 };
 
-static void forget_call(struct tk_call *call, void *ctx) {
-        TK_UNUSED(call);
-        ((struct job *)ctx)->c.call = NULL;
-}
-
 static void answer_word(struct job *job, const struct tk_word_answer *answer) {
         struct tk_buf body = TK_BUF(TK_NATIVE_ANSWER_BYTES_MAX);
         struct tk_jw w = tk_jw_begin(&body);
@@ -145,11 +140,8 @@ static void say(struct tk_api_call *c, const struct tk_doubt *of, const struct t
                 tk_api_fault(c, TK_E_NO_MEMORY);
                 return;
         }
-        job->c = *c;
-        job->c.snapshot = NULL; /* the router's */
-        job->c.key = NULL;
+        tk_api_keep(c, &job->c);
         job->spent = read->spent;
-        tk_call_on_gone(c->call, forget_call, job);
         const struct tk_actor actor = tk_api_actor(c);
         tk_word_say(c->worker, &actor, &word, said, job);
 }
@@ -167,6 +159,6 @@ void tk_api_doubts_resolve(struct tk_api_call *c) {
                 return;
         }
         enum tk_err err = tk_native_read_word(tk_call_body(c->call), of.meter, &word, &refusal, why);
-        if (tk_native_was_read(c, err, &refusal, why))
+        if (tk_api_was_read(c, err, &refusal, why))
                 say(c, &of, &word);
 }

@@ -17,12 +17,6 @@ struct job {
         char description[TK_DESCRIPTION_BYTES_MAX + 1];
 };
 
-static void forget_call(struct tk_call *call, void *ctx) {
-        struct job *job = ctx;
-        TK_UNUSED(call);
-        job->c.call = NULL;
-}
-
 /* Answers by itself when there is no memory. */
 static struct job *new_job(struct tk_api_call *c, struct tk_str name, bool judges) {
         struct job *job = calloc(1, sizeof *job);
@@ -30,14 +24,11 @@ static struct job *new_job(struct tk_api_call *c, struct tk_str name, bool judge
                 tk_api_fault(c, TK_E_NO_MEMORY);
                 return NULL;
         }
-        job->c = *c;
-        job->c.snapshot = NULL; /* the router's; what is needed of the caller's key is copied */
-        job->c.key = NULL;
+        tk_api_keep(c, &job->c);
         job->org = c->key->org;
         job->judges = judges;
         bool fitted = tk_str_copy(name, job->name, sizeof job->name);
         MUST(fitted); /* it is a name */
-        tk_call_on_gone(c->call, forget_call, job);
         return job;
 }
 
@@ -144,7 +135,7 @@ static void authorize_read(struct tk_api_call *c, struct tk_native_authorize *a)
         struct tk_snapshot *snapshot;
         const struct tk_model *model = tk_native_model_get(c, &a->model);
         enum tk_err err = tk_native_complete(a, model && model->priced ? &model->price : NULL, &refusal);
-        if (!tk_native_was_read(c, err, &refusal, NULL))
+        if (!tk_api_was_read(c, err, &refusal, NULL))
                 return;
         err = tk_native_identify(c, &a->key, &snapshot);
         if (err != TK_OK)
@@ -164,7 +155,7 @@ void tk_api_authorize(struct tk_api_call *c) {
         if (!tk_api_wants_json(c, TK_NATIVE_BODY_BYTES_MAX))
                 return;
         enum tk_err err = tk_native_read_authorize(tk_call_body(c->call), &a, &refusal, why);
-        if (tk_native_was_read(c, err, &refusal, why))
+        if (tk_api_was_read(c, err, &refusal, why))
                 authorize_read(c, &a);
         tk_key_text_wipe(&a.key.text);
 }
@@ -193,7 +184,7 @@ void tk_api_holds_extend(struct tk_api_call *c) {
         if (!tk_api_wants_json(c, TK_NATIVE_BODY_BYTES_MAX))
                 return;
         enum tk_err err = tk_native_read_extend(tk_call_body(c->call), &more, &refusal, why);
-        if (!tk_native_was_read(c, err, &refusal, why))
+        if (!tk_api_was_read(c, err, &refusal, why))
                 return;
         struct job *job = job_of_path(c, true);
         if (job)
@@ -236,7 +227,7 @@ void tk_api_holds_post(struct tk_api_call *c) {
         if (!tk_api_wants_json(c, TK_NATIVE_BODY_BYTES_MAX))
                 return;
         enum tk_err err = tk_native_read_post(tk_call_body(c->call), &model, &actual, &refusal, why);
-        if (!tk_native_was_read(c, err, &refusal, why))
+        if (!tk_api_was_read(c, err, &refusal, why))
                 return;
         if (model.has_tokens && !price_actual(c, &model, &actual))
                 return;
@@ -252,7 +243,7 @@ void tk_api_holds_void(struct tk_api_call *c) {
         if (tk_call_body(c->call).len && !tk_api_wants_json(c, TK_NATIVE_BODY_BYTES_MAX))
                 return;
         enum tk_err err = tk_native_read_nothing(tk_call_body(c->call), &refusal, why);
-        if (!tk_native_was_read(c, err, &refusal, why))
+        if (!tk_api_was_read(c, err, &refusal, why))
                 return;
         struct job *job = job_of_path(c, false);
         if (job)

@@ -10,12 +10,6 @@ struct job {
         struct tk_api_call c; /* c.call is NULL once the client is gone */
 };
 
-static void forget_call(struct tk_call *call, void *ctx) {
-        struct job *job = ctx;
-        TK_UNUSED(call);
-        job->c.call = NULL;
-}
-
 static void answer(struct tk_api_call *c, const struct tk_verify_answer *answer) {
         struct tk_buf body = TK_BUF(TK_NATIVE_ANSWER_BYTES_MAX);
         struct tk_jw w = tk_jw_begin(&body);
@@ -52,10 +46,7 @@ static void verify(struct tk_api_call *c, const struct tk_native_verify *v, stru
         }
         if (v->scope != TK_SCOPE_NONE)
                 ask.facts.scope_needed = v->scope;
-        job->c = *c;
-        job->c.snapshot = NULL; /* the router's */
-        job->c.key = NULL;
-        tk_call_on_gone(c->call, forget_call, job);
+        tk_api_keep(c, &job->c);
         tk_verify(c->worker, &ask, snapshot, done, job);
 }
 
@@ -68,7 +59,7 @@ void tk_api_verify(struct tk_api_call *c) {
         if (!tk_api_wants_json(c, TK_NATIVE_BODY_BYTES_MAX))
                 return;
         enum tk_err err = tk_native_read_verify(tk_call_body(c->call), &v, &refusal, why);
-        if (!tk_native_was_read(c, err, &refusal, why)) {
+        if (!tk_api_was_read(c, err, &refusal, why)) {
                 tk_key_text_wipe(&v.key.text);
                 return;
         }

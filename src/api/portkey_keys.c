@@ -66,31 +66,18 @@ static void free_job(struct job *job) {
         free(job);
 }
 
-static void forget_call(struct tk_call *call, void *ctx) {
-        struct job *job = ctx;
-        TK_UNUSED(call);
-        job->c.call = NULL;
-}
-
-/* Answers by itself when there is no memory. The client's leaving is noted from begin() on. */
+/* Answers by itself when there is no memory. */
 static struct job *new_job(struct tk_api_call *c) {
         struct job *job = calloc(1, sizeof *job);
         if (!job) {
                 tk_api_fault(c, TK_E_NO_MEMORY);
                 return NULL;
         }
-        job->c = *c;
-        job->c.snapshot = NULL; /* the router's; what is needed of the key is copied */
-        job->c.key = NULL;
+        tk_api_keep(c, &job->c);
         job->caller = tk_portkey_caller_of(c);
-        job->actor = job->undoer = tk_api_actor(c);
-        job->undoer.kind = TK_ACTOR_SYSTEM;
-        job->undoer.id = (struct tk_id){{0}};
+        job->actor = tk_api_actor(c);
+        job->undoer = tk_api_undoer(c);
         return job;
-}
-
-static void begin(struct job *job) {
-        tk_call_on_gone(job->c.call, forget_call, job);
 }
 
 TK_PRINTF(4, 5)
@@ -124,21 +111,16 @@ static bool read_body(struct job *job, bool create) {
         char why[TK_CHECK_WHY_MAX];
         struct tk_buf refusal = TK_BUF(TK_ISSUES_BYTES_MAX);
         struct tk_api_call *c = &job->c;
-        enum tk_err err = TK_E_SYNTAX;
         job->problem = TK_PROBLEM_NR;
-        bool json = tk_api_wants_json(c, TK_PORTKEY_BODY_BYTES_MAX);
-        if (json)
-                err = tk_portkey_read(tk_call_body(c->call), create, c->now_ms, &job->body, &refusal, why);
-        if (json && err == TK_E_RANGE)
-                tk_call_reply(c->call, 400, "application/json", tk_buf_str(&refusal));
-        else if (json && err == TK_E_SYNTAX)
-                tk_api_problem(c, TK_PROBLEM_INVALID_JSON, NULL, why);
-        else if (json && err != TK_OK)
-                tk_api_fault(c, err);
-        tk_buf_free(&refusal);
-        if (err != TK_OK)
+        bool good = tk_api_wants_json(c, TK_PORTKEY_BODY_BYTES_MAX);
+        if (good) {
+                enum tk_err err =
+                        tk_portkey_read(tk_call_body(c->call), create, c->now_ms, &job->body, &refusal, why);
+                good = tk_api_was_read(c, err, &refusal, why);
+        }
+        if (!good)
                 free_job(job);
-        return err == TK_OK;
+        return good;
 }
 
 /* What may be granted is judged against the key as it is. */
@@ -163,12 +145,6 @@ static enum tk_err apply(struct job *job, struct tk_key *key, struct tk_profile 
 
 /* ---- POST ---- */
 
-static void ignore(void *ctx, enum tk_err err, const struct tk_key *key) {
-        TK_UNUSED(ctx);
-        TK_UNUSED(err);
-        TK_UNUSED(key);
-}
-
 static void answer_created(struct job *job, const struct tk_key *key) {
         struct tk_buf body = TK_BUF(ANSWER_BYTES_MAX);
         /* All at once, so that no piece of the secret is left behind by growing. */
@@ -176,13 +152,7 @@ static void answer_created(struct job *job, const struct tk_key *key) {
                 struct tk_jw w = tk_jw_begin(&body);
                 tk_portkey_write_created(&w, key, &job->secret);
         }
-        if (tk_buf_ok(&body))
-                tk_call_reply(job->c.call, 200, "application/json", tk_buf_str(&body));
-        else
-                tk_api_fault(&job->c, TK_E_NO_MEMORY);
-        if (body.at)
-                explicit_bzero(body.at, body.size);
-        tk_buf_free(&body);
+        tk_api_reply_secret(&job->c, &body);
 }
 
 static void created(void *ctx, enum tk_err err, const struct tk_key *key) {
@@ -192,8 +162,7 @@ static void created(void *ctx, enum tk_err err, const struct tk_key *key) {
         else if (job->c.call)
                 tk_api_fault(&job->c, err);
         else if (err == TK_OK)
-                tk_keys_revoke(job->c.worker, &job->undoer, job->caller.org, key->id, job->c.now_ms, ignore,
-                               NULL);
+                tk_api_take_back(&job->c, &job->undoer, key);
         free_job(job);
 }
 
@@ -228,7 +197,6 @@ static void create(struct tk_api_call *c, enum tk_key_kind kind) {
                 free_job(job);
                 return;
         }
-        begin(job);
         tk_keys_create_profiled(c->worker, &job->actor, &draft, profile, c->now_ms, &job->secret, created,
                                 job);
 }
@@ -321,7 +289,6 @@ void tk_api_portkey_keys_update(struct tk_api_call *c) {
                 free_job(job);
                 return;
         }
-        begin(job);
         if (job->body.reset_usage)
                 tk_keys_barrier(c->worker, reset_ready, job);
         else
@@ -355,6 +322,5 @@ void tk_api_portkey_keys_delete(struct tk_api_call *c) {
                 return;
         job->id = id;
         job->problem = TK_PROBLEM_NR;
-        begin(job);
         tk_keys_change(c->worker, &job->actor, job->caller.org, id, c->now_ms, revoke, changed, job);
 }

@@ -21,12 +21,6 @@ struct job {
         struct tk_profile profile; /* of the key that is being written */
 };
 
-static void forget_call(struct tk_call *call, void *ctx) {
-        struct job *job = ctx;
-        TK_UNUSED(call);
-        job->c.call = NULL;
-}
-
 static struct job *new_job(struct tk_api_call *c) {
         struct job *job = calloc(1, sizeof *job);
         tk_call_add_header(c->call, "cache-control", TK_STR("no-store"));
@@ -34,9 +28,7 @@ static struct job *new_job(struct tk_api_call *c) {
                 tk_api_fault(c, TK_E_NO_MEMORY);
                 return NULL;
         }
-        job->c = *c;
-        job->c.snapshot = NULL; /* the router's; what is needed of the key is copied */
-        job->c.key = NULL;
+        tk_api_keep(c, &job->c);
         job->caller = tk_portkey_caller_of(c);
         return job;
 }
@@ -102,7 +94,6 @@ void tk_api_portkey_keys_get(struct tk_api_call *c) {
                 free(job);
                 return;
         }
-        tk_call_on_gone(c->call, forget_call, job);
         tk_keys_barrier(c->worker, get_ready, job);
 }
 
@@ -205,6 +196,5 @@ void tk_api_portkey_keys_list(struct tk_api_call *c) {
         }
         if (!job)
                 return;
-        tk_call_on_gone(c->call, forget_call, job);
         tk_keys_barrier(c->worker, list_ready, job);
 }

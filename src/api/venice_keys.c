@@ -26,12 +26,6 @@ static void free_job(struct job *job) {
         free(job);
 }
 
-static void forget_call(struct tk_call *call, void *ctx) {
-        struct job *job = ctx;
-        TK_UNUSED(call);
-        job->c.call = NULL;
-}
-
 /* Answers by itself when there is no memory. */
 static struct job *new_job(struct tk_api_call *c) {
         struct job *job = calloc(1, sizeof(*job));
@@ -39,34 +33,10 @@ static struct job *new_job(struct tk_api_call *c) {
                 tk_api_fault(c, TK_E_NO_MEMORY);
                 return NULL;
         }
-        job->c = *c;
-        job->c.snapshot = NULL; /* the router's; what is needed of the key is copied */
-        job->c.key = NULL;
+        tk_api_keep(c, &job->c);
         job->org = c->key->org;
-        job->undoer = tk_api_actor(c);
-        job->undoer.kind = TK_ACTOR_SYSTEM;
-        job->undoer.id = (struct tk_id){{0}};
-        tk_call_on_gone(c->call, forget_call, job);
+        job->undoer = tk_api_undoer(c);
         return job;
-}
-
-/* True when the body could be read. Otherwise the call has been answered. Frees refusal. */
-static bool answer_unreadable(struct tk_api_call *c, enum tk_err err, struct tk_buf *refusal,
-                              const struct tk_venice_why *why) {
-        if (err == TK_OK) {
-                tk_buf_free(refusal);
-                return true;
-        }
-        if (err == TK_E_RANGE) {
-                tk_api_reply(c, 400, refusal);
-                return false;
-        }
-        tk_buf_free(refusal);
-        if (err == TK_E_SYNTAX)
-                tk_api_problem(c, TK_PROBLEM_INVALID_JSON, NULL, why->text);
-        else
-                tk_api_fault(c, err);
-        return false;
 }
 
 static void answer_key_fault(struct tk_api_call *c, enum tk_err err, enum tk_problem_id unknown) {
@@ -92,12 +62,6 @@ static void end_success(struct tk_jw *w) {
 
 /* ---- POST ---- */
 
-static void ignore(void *ctx, enum tk_err err, const struct tk_key *key) {
-        TK_UNUSED(ctx);
-        TK_UNUSED(err);
-        TK_UNUSED(key);
-}
-
 static void answer_created(struct job *job, const struct tk_key *key) {
         struct tk_buf body = TK_BUF(ANSWER_BYTES_MAX);
         /* All at once, so that no piece of the secret is left behind by growing. */
@@ -106,13 +70,7 @@ static void answer_created(struct job *job, const struct tk_key *key) {
                 tk_venice_write_created(&w, key, &job->secret);
                 end_success(&w);
         }
-        if (tk_buf_ok(&body))
-                tk_call_reply(job->c.call, 200, "application/json", tk_buf_str(&body));
-        else
-                tk_api_fault(&job->c, TK_E_NO_MEMORY);
-        if (body.at)
-                explicit_bzero(body.at, body.size);
-        tk_buf_free(&body);
+        tk_api_reply_secret(&job->c, &body);
 }
 
 static void created(void *ctx, enum tk_err err, const struct tk_key *key) {
@@ -122,7 +80,7 @@ static void created(void *ctx, enum tk_err err, const struct tk_key *key) {
         else if (job->c.call)
                 tk_api_fault(&job->c, err);
         else if (err == TK_OK)
-                tk_keys_revoke(job->c.worker, &job->undoer, job->org, key->id, job->c.now_ms, ignore, NULL);
+                tk_api_take_back(&job->c, &job->undoer, key);
         free_job(job);
 }
 
@@ -134,7 +92,7 @@ void tk_api_venice_keys_create(struct tk_api_call *c) {
         if (!tk_api_wants_json(c, TK_VENICE_BODY_BYTES_MAX))
                 return;
         enum tk_err err = tk_venice_read_create(tk_call_body(c->call), c->now_ms, &draft, &refusal, &why);
-        if (!answer_unreadable(c, err, &refusal, &why))
+        if (!tk_api_was_read(c, err, &refusal, why.text))
                 return;
         /* Nobody hands out rights that they do not have. */
         if (!tk_scopes_cover(&c->key->scopes, &draft.scopes)) {
@@ -180,7 +138,7 @@ void tk_api_venice_keys_update(struct tk_api_call *c) {
         if (!tk_api_wants_json(c, TK_VENICE_BODY_BYTES_MAX))
                 return;
         enum tk_err err = tk_venice_read_edit(tk_call_body(c->call), c->now_ms, &edit, &refusal, &why);
-        if (!answer_unreadable(c, err, &refusal, &why))
+        if (!tk_api_was_read(c, err, &refusal, why.text))
                 return;
         if (!edit.id_ok) {
                 tk_api_problem(c, TK_PROBLEM_NO_KEY_TO_UPDATE, NULL, NULL);
@@ -220,7 +178,7 @@ void tk_api_venice_keys_delete(struct tk_api_call *c) {
         enum tk_err err =
                 tk_venice_read_delete(text, query.nr > 0, query.same, (struct tk_str){query.at, query.len},
                                       &id_ok, &id, &refusal, &why);
-        if (!answer_unreadable(c, err, &refusal, &why))
+        if (!tk_api_was_read(c, err, &refusal, why.text))
                 return;
         if (!id_ok) {
                 tk_api_problem(c, TK_PROBLEM_NO_KEY_TO_DELETE, NULL, NULL);
