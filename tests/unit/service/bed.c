@@ -226,3 +226,16 @@ int64_t bed_posted(struct bed *bed, struct tk_id id, enum tk_meter meter) {
         assert_ok(tk_reader_usage_sum(tk_worker_reader(bed->worker), id, meter, INT64_MIN, INT64_MAX, &sum));
         return sum;
 }
+
+int bed_setup(void **state) {
+        struct bed *bed = malloc(sizeof *bed);
+        bed_open(bed, "memory:");
+        *state = bed;
+        return 0;
+}
+
+int bed_teardown(void **state) {
+        bed_close(*state);
+        free(*state);
+        return 0;
+}

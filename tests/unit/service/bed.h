@@ -28,6 +28,9 @@ struct bed {
 void bed_open(struct bed *bed, const char *url);
 /* Closes service and store; reopen with bed_start() to see what a restart sees. */
 void bed_close(struct bed *bed);
+/* The set-up and tear-down of a test whose state is a bed on a store in memory. */
+int bed_setup(void **state);
+int bed_teardown(void **state);
 /* Service only, on the store that is open. */
 void bed_start(struct bed *bed);
 void bed_stop(struct bed *bed);

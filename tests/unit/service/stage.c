@@ -4,6 +4,7 @@
 #include "rt/rand.h"
 #include "store/store_int.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- a store that can fail: the engine's own operations, but for the commit ---- */
@@ -175,4 +176,18 @@ unsigned stage_leases(struct stage *s) {
         unsigned nr = 0;
         assert_ok(tk_reader_lease_list(tk_worker_reader(s->loops[0].worker), count_lease, &nr));
         return nr;
+}
+
+int stage_setup(void **state) {
+        struct stage *s = malloc(sizeof *s);
+        stage_open(s);
+        stage_key(s, 1000000);
+        *state = s;
+        return 0;
+}
+
+int stage_teardown(void **state) {
+        stage_close(*state);
+        free(*state);
+        return 0;
 }

@@ -43,6 +43,9 @@ void stage_crash(struct stage *s);
 
 /* A key with one cap on usd, for ever. It becomes s->key. */
 void stage_key(struct stage *s, uint64_t cap);
+/* The set-up and tear-down of a test whose state is a stage with a key that may spend a million nano. */
+int stage_setup(void **state);
+int stage_teardown(void **state);
 /* Makes the key revoked. */
 void stage_revoke(struct stage *s);
 /* Counted: the caller's. */

@@ -15,19 +15,6 @@
 #define AT(d, s) (((DAY + (d)) * TK_DAY_S + (s)) * 1000)
 #define ROWS_MAX 64
 
-static int open_bed(void **state) {
-        struct bed *bed = malloc(sizeof *bed);
-        bed_open(bed, "memory:");
-        *state = bed;
-        return 0;
-}
-
-static int close_bed(void **state) {
-        bed_close(*state);
-        free(*state);
-        return 0;
-}
-
 /* ---- what was noted, oldest first ---- */
 
 struct rows {
@@ -391,7 +378,7 @@ static void threads_that_cross_together_tell_once(void **state) {
         tk_snapshot_release(&key);
 }
 
-#define BED_TEST(name) cmocka_unit_test_setup_teardown(name, open_bed, close_bed)
+#define BED_TEST(name) cmocka_unit_test_setup_teardown(name, bed_setup, bed_teardown)
 
 int main(void) {
         const struct CMUnitTest tests[] = {

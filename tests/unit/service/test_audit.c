@@ -26,19 +26,6 @@ static const struct tk_actor somebody = {.kind = TK_ACTOR_KEY,
                                          .client = "192.0.2.7",
                                          .status = 200};
 
-static int open_bed(void **state) {
-        struct bed *bed = malloc(sizeof *bed);
-        bed_open(bed, "memory:");
-        *state = bed;
-        return 0;
-}
-
-static int close_bed(void **state) {
-        bed_close(*state);
-        free(*state);
-        return 0;
-}
-
 /* ---- what was recorded ---- */
 
 struct seen {
@@ -329,7 +316,7 @@ static void views_fit(void **state) {
         tk_buf_free(&buf);
 }
 
-#define CASE(f) cmocka_unit_test_setup_teardown(f, open_bed, close_bed)
+#define CASE(f) cmocka_unit_test_setup_teardown(f, bed_setup, bed_teardown)
 
 int main(void) {
         const struct CMUnitTest tests[] = {

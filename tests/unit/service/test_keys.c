@@ -17,19 +17,6 @@
 #define NOW         INT64_C(2000000000000)
 #define PATIENCE_MS 10000
 
-static int open_bed(void **state) {
-        struct bed *bed = malloc(sizeof *bed);
-        bed_open(bed, "memory:");
-        *state = bed;
-        return 0;
-}
-
-static int close_bed(void **state) {
-        bed_close(*state);
-        free(*state);
-        return 0;
-}
-
 /* What a completion told, and what the edit on the writer's thread is to do. */
 struct told {
         bool done;
@@ -358,7 +345,7 @@ static void workspaces_are_found_by_id_and_slug(void **state) {
 }
 
 int main(void) {
-#define BED_TEST(f) cmocka_unit_test_setup_teardown(f, open_bed, close_bed)
+#define BED_TEST(f) cmocka_unit_test_setup_teardown(f, bed_setup, bed_teardown)
         const struct CMUnitTest tests[] = {
                 BED_TEST(a_change_acts_before_it_is_told),
                 BED_TEST(a_key_is_made_where_all_above_it_is_there),

@@ -15,19 +15,6 @@
 /* Far in the future, so that the service's own clock (never earlier than the real one) does not move it. */
 #define DAY INT64_C(40000)
 
-static int open_bed(void **state) {
-        struct bed *bed = malloc(sizeof *bed);
-        bed_open(bed, "memory:");
-        *state = bed;
-        return 0;
-}
-
-static int close_bed(void **state) {
-        bed_close(*state);
-        free(*state);
-        return 0;
-}
-
 static void a_hold_within_the_cap_is_taken_and_posted(void **state) {
         struct bed *bed = *state;
         struct tk_id id;
@@ -389,7 +376,7 @@ static void many_threads_spend_a_cap_exactly(void **state) {
 }
 
 int main(void) {
-#define BED_TEST(f) cmocka_unit_test_setup_teardown(f, open_bed, close_bed)
+#define BED_TEST(f) cmocka_unit_test_setup_teardown(f, bed_setup, bed_teardown)
         const struct CMUnitTest tests[] = {
                 BED_TEST(a_hold_within_the_cap_is_taken_and_posted),
                 BED_TEST(the_last_nano_can_be_spent_and_not_one_more),

@@ -14,19 +14,6 @@
 #define DAY       INT64_C(40000) /* far ahead of the real clock, which the ledger's never falls behind */
 #define AT(s, ms) ((DAY * TK_DAY_S + (s)) * 1000 + (ms))
 
-static int open_bed(void **state) {
-        struct bed *bed = malloc(sizeof *bed);
-        bed_open(bed, "memory:");
-        *state = bed;
-        return 0;
-}
-
-static int close_bed(void **state) {
-        bed_close(*state);
-        free(*state);
-        return 0;
-}
-
 struct put {
         bool done;
         enum tk_err err;
@@ -451,7 +438,7 @@ static void what_observes_refuses_nothing_and_is_recorded(void **state) {
 }
 
 int main(void) {
-#define BED_TEST(f) cmocka_unit_test_setup_teardown(f, open_bed, close_bed)
+#define BED_TEST(f) cmocka_unit_test_setup_teardown(f, bed_setup, bed_teardown)
         const struct CMUnitTest tests[] = {
                 BED_TEST(the_organisation_binds_all_its_keys),
                 BED_TEST(all_levels_or_none),

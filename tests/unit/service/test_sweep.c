@@ -39,20 +39,6 @@ static void limit(struct stage *s, unsigned nr, enum tk_window_kind kind, uint64
         assert_ok(err);
 }
 
-static int open_stage(void **state) {
-        struct stage *s = malloc(sizeof *s);
-        stage_open(s);
-        stage_key(s, 1000000);
-        *state = s;
-        return 0;
-}
-
-static int close_stage(void **state) {
-        stage_close(*state);
-        free(*state);
-        return 0;
-}
-
 static void on_answer(struct tk_ticket *ticket, enum tk_hold_answer answer, void *ctx) {
         TK_UNUSED(ticket);
         *(enum tk_hold_answer *)ctx = answer;
@@ -222,7 +208,7 @@ static void what_is_held_is_lent_for_a_limit_that_comes(void **state) {
 }
 
 int main(void) {
-#define STAGE_TEST(f) cmocka_unit_test_setup_teardown(f, open_stage, close_stage)
+#define STAGE_TEST(f) cmocka_unit_test_setup_teardown(f, stage_setup, stage_teardown)
         const struct CMUnitTest tests[] = {
                 STAGE_TEST(a_lease_goes_with_its_window),
                 STAGE_TEST(what_is_still_held_keeps_it),

@@ -14,20 +14,6 @@
 
 #define SUBJECT "01a200cb-b86e-7003-8a83-85413feb288a"
 
-static int open_stage(void **state) {
-        struct stage *s = malloc(sizeof *s);
-        stage_open(s);
-        stage_key(s, 1000000);
-        *state = s;
-        return 0;
-}
-
-static int close_stage(void **state) {
-        stage_close(*state);
-        free(*state);
-        return 0;
-}
-
 /* ---- names ---- */
 
 static void names_that_are_read_are_written_the_same(void **state) {
@@ -302,7 +288,7 @@ static void a_store_that_fails_takes_no_word(void **state) {
 }
 
 int main(void) {
-#define STAGE_TEST(f) cmocka_unit_test_setup_teardown(f, open_stage, close_stage)
+#define STAGE_TEST(f) cmocka_unit_test_setup_teardown(f, stage_setup, stage_teardown)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(names_that_are_read_are_written_the_same),
                 cmocka_unit_test(what_names_no_doubt_is_refused),
