@@ -13,19 +13,7 @@
 #define LINE_BYTES  57 /* of the body: 76 characters */
 #define SUBJECT_MAX 70
 
-static const char *const subject_names[TK_SUBJECT_NR] = {
-        [TK_SUBJECT_ORG] = "organisation",
-        [TK_SUBJECT_WORKSPACE] = "workspace",
-        [TK_SUBJECT_USER] = "user",
-        [TK_SUBJECT_KEY] = "key",
-};
-
 /* ---- JSON ---- */
-
-static void put_text(struct tk_jw *w, const char *name, const char *text) {
-        tk_jw_key(w, name);
-        tk_jw_text(w, text && text[0] ? text : NULL);
-}
 
 static void put_flag(struct tk_jw *w, const char *name, bool value) {
         tk_jw_key(w, name);
@@ -43,7 +31,7 @@ static void put_amount(struct tk_jw *w, const char *name, enum tk_meter meter, u
 static void put_id(struct tk_jw *w, const char *name, struct tk_id id) {
         char text[TK_ID_TEXT_LEN + 1];
         tk_id_text(id, text);
-        put_text(w, name, text);
+        tk_jw_member_or_null(w, name, text);
 }
 
 /* null: never, or beyond what can be written. */
@@ -51,7 +39,7 @@ static void put_time(struct tk_jw *w, const char *name, int64_t at_s) {
         char text[TK_TIME_TEXT_LEN + 1] = "";
         if (at_s > 0 && at_s <= TK_TIME_MS_MAX / 1000)
                 tk_time_text(at_s * 1000, text);
-        put_text(w, name, text);
+        tk_jw_member_or_null(w, name, text);
 }
 
 static void window_text(struct tk_window_spec window, char *out, size_t size) {
@@ -66,13 +54,13 @@ static void put_limit(struct tk_jw *w, const struct tk_limit *limit) {
         window_text(limit->window, window, sizeof window);
         tk_jw_key(w, "limit");
         tk_jw_object(w);
-        put_text(w, "meter", tk_meter_name(limit->meter));
-        put_text(w, "window", window);
+        tk_jw_member_or_null(w, "meter", tk_meter_name(limit->meter));
+        tk_jw_member_or_null(w, "window", window);
         put_amount(w, "cap", limit->meter, limit->cap);
         if (limit->alert > 0)
                 put_amount(w, "alert", limit->meter, limit->alert);
         else
-                put_text(w, "alert", NULL);
+                tk_jw_member_or_null(w, "alert", NULL);
         put_flag(w, "sliding", limit->flags & TK_LIMIT_SLIDING);
         put_flag(w, "observe", limit->flags & TK_LIMIT_OBSERVE);
         put_flag(w, "balance", limit->flags & TK_LIMIT_BALANCE);
@@ -91,14 +79,14 @@ static struct tk_window_spec window_of(const struct tk_alert *alert) {
 static void put_data(struct tk_jw *w, const struct tk_message *message) {
         const struct tk_alert *alert = &message->alert;
         put_id(w, "id", alert->id);
-        put_text(w, "kind", tk_alert_kind_name(alert->kind));
+        tk_jw_member_or_null(w, "kind", tk_alert_kind_name(alert->kind));
         put_flag(w, "test", message->is_test);
         put_id(w, "organisation", alert->org);
         tk_jw_key(w, "subject");
         tk_jw_object(w);
-        put_text(w, "kind", subject_names[alert->subject_kind]);
+        tk_jw_member_or_null(w, "kind", tk_subject_kind_name(alert->subject_kind));
         put_id(w, "id", alert->subject);
-        put_text(w, "name", message->name);
+        tk_jw_member_or_null(w, "name", message->name);
         tk_jw_end(w);
         put_limit(w, &alert->limit);
         put_amount(w, "posted", alert->limit.meter, (uint64_t)alert->posted);
@@ -116,7 +104,7 @@ void tk_message_json(const struct tk_message *message, struct tk_buf *out) {
         if (!message->is_test)
                 snprintf(type, sizeof type, "limit.%s", tk_alert_kind_name(message->alert.kind));
         tk_jw_object(&w);
-        put_text(&w, "type", type);
+        tk_jw_member_or_null(&w, "type", type);
         put_time(&w, "timestamp", message->alert.at_ms / 1000);
         tk_jw_key(&w, "data");
         tk_jw_object(&w);
@@ -137,7 +125,7 @@ static void put_subject(const struct tk_message *message, struct tk_buf *out) {
         const struct tk_alert *alert = &message->alert;
         char id[TK_ID_TEXT_LEN + 1];
         tk_id_text(alert->subject, id);
-        tk_buf_printf(out, "%s %s", subject_names[alert->subject_kind], message->name[0] ? "\"" : "");
+        tk_buf_printf(out, "%s %s", tk_subject_kind_name(alert->subject_kind), message->name[0] ? "\"" : "");
         for (const char *c = message->name; *c; c++)
                 tk_buf_char(out, (unsigned char)*c < ' ' || *c == 0x7F ? ' ' : *c);
         tk_buf_text(out, message->name[0] ? "\"" : id);
@@ -233,7 +221,7 @@ static void write_text(const struct tk_message *message, struct tk_buf *out) {
                 tk_buf_printf(out, "You are told again after: %s\r\n", text);
         }
         tk_id_text(alert->subject, id);
-        tk_buf_printf(out, "%s: %s\r\n", subject_names[alert->subject_kind], id);
+        tk_buf_printf(out, "%s: %s\r\n", tk_subject_kind_name(alert->subject_kind), id);
         tk_id_text(alert->id, id);
         tk_buf_printf(out, "Alert: %s\r\n", id);
 }

@@ -28,11 +28,6 @@ static struct tk_issue *open(struct tk_issues *issues, struct tk_issue_path path
         return issue;
 }
 
-static void write_text(struct tk_jw *w, const char *key, const char *text) {
-        tk_jw_key(w, key);
-        tk_jw_text(w, text);
-}
-
 static void write_path(struct tk_jw *w, struct tk_issue_path path) {
         tk_jw_key(w, "path");
         tk_jw_array(w);
@@ -78,11 +73,11 @@ static void add_type(struct tk_issues *issues, struct tk_issue_path path, const 
         struct tk_issue *issue = open(issues, path, &w);
         struct tk_buf message = TK_BUF(MESSAGE_BYTES_MAX);
         if (code_first)
-                write_text(&w, "code", "invalid_type");
-        write_text(&w, "expected", expected);
-        write_text(&w, "received", received);
+                tk_jw_member(&w, "code", "invalid_type");
+        tk_jw_member(&w, "expected", expected);
+        tk_jw_member(&w, "received", received);
         if (!code_first)
-                write_text(&w, "code", "invalid_type");
+                tk_jw_member(&w, "code", "invalid_type");
         if (strcmp(received, "undefined") == 0)
                 tk_buf_text(&message, "Required");
         else
@@ -112,7 +107,7 @@ void tk_issue_enum(struct tk_issues *issues, struct tk_issue_path path, const ch
         struct tk_buf message = TK_BUF(MESSAGE_BYTES_MAX);
         tk_jw_key(&w, "received");
         tk_jw_str(&w, echo(received));
-        write_text(&w, "code", "invalid_enum_value");
+        tk_jw_member(&w, "code", "invalid_enum_value");
         tk_jw_key(&w, "options");
         tk_jw_array(&w);
         for (size_t i = 0; i < nr; i++)
@@ -133,8 +128,8 @@ void tk_issue_literal(struct tk_issues *issues, struct tk_issue_path path, const
         struct tk_buf message = TK_BUF(MESSAGE_BYTES_MAX);
         tk_jw_key(&w, "received");
         tk_jw_str(&w, echo(received));
-        write_text(&w, "code", "invalid_literal");
-        write_text(&w, "expected", expected);
+        tk_jw_member(&w, "code", "invalid_literal");
+        tk_jw_member(&w, "expected", expected);
         tk_buf_printf(&message, "Invalid literal value, expected \"%s\"", expected);
         close_buf(&w, issue, &message);
 }
@@ -142,8 +137,8 @@ void tk_issue_literal(struct tk_issues *issues, struct tk_issue_path path, const
 void tk_issue_regex(struct tk_issues *issues, struct tk_issue_path path) {
         struct tk_jw w;
         struct tk_issue *issue = open(issues, path, &w);
-        write_text(&w, "validation", "regex");
-        write_text(&w, "code", "invalid_string");
+        tk_jw_member(&w, "validation", "regex");
+        tk_jw_member(&w, "code", "invalid_string");
         write_message(&w, issue, TK_STR("Invalid"));
         write_path(&w, path);
         tk_jw_end(&w);
@@ -156,10 +151,10 @@ static void add_bound(struct tk_issues *issues, struct tk_issue_path path, bool 
         struct tk_issue *issue = open(issues, path, &w);
         char room[128];
         struct tk_buf message = TK_BUF_OVER(room);
-        write_text(&w, "code", big ? "too_big" : "too_small");
+        tk_jw_member(&w, "code", big ? "too_big" : "too_small");
         tk_jw_key(&w, big ? "maximum" : "minimum");
         tk_jw_u64(&w, bound);
-        write_text(&w, "type", type);
+        tk_jw_member(&w, "type", type);
         tk_jw_key(&w, "inclusive");
         tk_jw_bool(&w, true);
         tk_jw_key(&w, "exact");
@@ -188,7 +183,7 @@ void tk_issue_unknown_keys(struct tk_issues *issues, struct tk_issue_path path, 
         struct tk_jw w;
         struct tk_issue *issue = open(issues, path, &w);
         struct tk_buf message = TK_BUF(MESSAGE_BYTES_MAX);
-        write_text(&w, "code", "unrecognized_keys");
+        tk_jw_member(&w, "code", "unrecognized_keys");
         tk_jw_key(&w, "keys");
         tk_jw_array(&w);
         tk_buf_text(&message, "Unrecognized key(s) in object: ");
@@ -206,7 +201,7 @@ void tk_issue_say(struct tk_issues *issues, struct tk_issue_path path, const cha
                   const char *message) {
         struct tk_jw w;
         struct tk_issue *issue = open(issues, path, &w);
-        write_text(&w, "code", code);
+        tk_jw_member(&w, "code", code);
         close(&w, issue, tk_str_of(message));
 }
 
@@ -215,7 +210,7 @@ void tk_issue_union(struct tk_issues *issues, struct tk_issue_path path, const s
         struct tk_jw w;
         struct tk_issue *issue = open(issues, path, &w);
         struct tk_buf *messages = &issue->messages;
-        write_text(&w, "code", "invalid_union");
+        tk_jw_member(&w, "code", "invalid_union");
         tk_jw_key(&w, "unionErrors");
         tk_jw_array(&w);
         for (size_t b = 0; b < nr; b++) {
@@ -237,13 +232,13 @@ void tk_issue_union(struct tk_issues *issues, struct tk_issue_path path, const s
                         tk_buf_put(messages, tk_buf_str(&inner->messages));
                 }
                 tk_jw_end(&w);
-                write_text(&w, "name", "ZodError");
+                tk_jw_member(&w, "name", "ZodError");
                 tk_jw_end(&w);
         }
         tk_jw_end(&w);
         /* The union's own message stands in the list only; in the tree its branches speak. */
         write_path(&w, path);
-        write_text(&w, "message", "Invalid input");
+        tk_jw_member(&w, "message", "Invalid input");
         tk_jw_end(&w);
 }
 
@@ -312,7 +307,7 @@ void tk_issues_render(const struct tk_issues *issues, struct tk_buf *body) {
                 }
         }
         tk_jw_object(&w);
-        write_text(&w, "error", "Invalid request parameters");
+        tk_jw_member(&w, "error", "Invalid request parameters");
         tk_jw_key(&w, "details");
         tk_jw_object(&w);
         write_errors(issues, (struct tk_issue_path){{NULL}}, &w);

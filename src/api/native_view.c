@@ -4,15 +4,10 @@
 #include "api/refusal.h"
 #include "core/time.h"
 
-static void write_text(struct tk_jw *w, const char *name, const char *text) {
-        tk_jw_key(w, name);
-        tk_jw_text(w, text);
-}
-
 static void write_time(struct tk_jw *w, const char *name, int64_t ms) {
         char text[TK_TIME_TEXT_LEN + 1];
         tk_time_text(ms, text);
-        write_text(w, name, text);
+        tk_jw_member(w, name, text);
 }
 
 /* When a window ends; null: never. */
@@ -79,10 +74,10 @@ void tk_native_write_hold(struct tk_jw *w, const char *name, const struct tk_hol
         bool pending = view->hold.state == TK_HOLD_PENDING;
         tk_id_text(view->key, key);
         tk_jw_object(w);
-        write_text(w, "id", name);
-        write_text(w, "state", tk_hold_state_name(view->hold.state));
-        write_text(w, "key_id", key);
-        write_text(w, "model", view->model[0] ? view->model : NULL);
+        tk_jw_member(w, "id", name);
+        tk_jw_member(w, "state", tk_hold_state_name(view->hold.state));
+        tk_jw_member(w, "key_id", key);
+        tk_jw_member(w, "model", view->model[0] ? view->model : NULL);
         if (pending) {
                 write_named_amounts(w, "held", &view->hold.held);
                 if (view->has_left) {
@@ -106,19 +101,8 @@ void tk_native_write_hold(struct tk_jw *w, const char *name, const struct tk_hol
         tk_jw_end(w);
 }
 
-static const char *subject_name(enum tk_subject_kind kind) {
-        static const char *const names[TK_SUBJECT_NR] = {
-                [TK_SUBJECT_ORG] = "organisation",
-                [TK_SUBJECT_WORKSPACE] = "workspace",
-                [TK_SUBJECT_USER] = "user",
-                [TK_SUBJECT_KEY] = "key",
-        };
-        MUST((unsigned)kind < TK_SUBJECT_NR);
-        return names[kind];
-}
-
 static void write_window(struct tk_jw *w, struct tk_window_spec window, unsigned flags) {
-        write_text(w, "window", tk_window_kind_name(window.kind));
+        tk_jw_member(w, "window", tk_window_kind_name(window.kind));
         if (window.kind == TK_WINDOW_EVERY_N_DAYS) {
                 tk_jw_key(w, "days");
                 tk_jw_u64(w, window.days);
@@ -140,16 +124,16 @@ static void write_window(struct tk_jw *w, struct tk_window_spec window, unsigned
 static void write_id(struct tk_jw *w, const char *name, struct tk_id id) {
         char text[TK_ID_TEXT_LEN + 1];
         tk_id_text(id, text);
-        write_text(w, name, text);
+        tk_jw_member(w, name, text);
 }
 
 /* What names it, and how much it is of what. */
 static void write_doubt_members(struct tk_jw *w, const struct tk_doubt *doubt) {
         char name[TK_DOUBT_NAME_MAX + 1];
         tk_doubt_name_text(doubt, name);
-        write_text(w, "id", name);
+        tk_jw_member(w, "id", name);
         write_id(w, "subject_id", doubt->subject);
-        write_text(w, "meter", tk_meter_name(doubt->meter));
+        tk_jw_member(w, "meter", tk_meter_name(doubt->meter));
         write_window(w, doubt->window, 0);
         tk_jw_key(w, "number");
         tk_jw_i64(w, doubt->number);
@@ -161,8 +145,8 @@ static void write_doubt_members(struct tk_jw *w, const struct tk_doubt *doubt) {
 void tk_native_write_doubt(struct tk_jw *w, const struct tk_doubt_row *row) {
         tk_jw_object(w);
         write_doubt_members(w, row->doubt);
-        write_text(w, "subject", subject_name(row->kind));
-        write_text(w, "description", row->description[0] ? row->description : NULL);
+        tk_jw_member(w, "subject", tk_subject_kind_name(row->kind));
+        tk_jw_member(w, "description", row->description[0] ? row->description : NULL);
         tk_jw_end(w);
 }
 
@@ -186,8 +170,8 @@ void tk_native_write_refusal(struct tk_jw *w, const struct tk_refusal *refusal, 
         int64_t retry_s = tk_refusal_retry_s(refusal, now_ms);
         const struct tk_count count = {.posted = refusal->posted, .held = refusal->held};
         tk_jw_object(w);
-        write_text(w, "subject", subject_name(refusal->subject_kind));
-        write_text(w, "meter", tk_meter_name(refusal->meter));
+        tk_jw_member(w, "subject", tk_subject_kind_name(refusal->subject_kind));
+        tk_jw_member(w, "meter", tk_meter_name(refusal->meter));
         write_window(w, refusal->window, refusal->flags);
         write_unsigned(w, "cap", refusal->meter, refusal->cap);
         write_amount(w, "posted", refusal->meter, refusal->posted);
@@ -207,8 +191,8 @@ static void begin_key(struct tk_jw *w, struct tk_id id, const char *description)
         char text[TK_ID_TEXT_LEN + 1];
         tk_id_text(id, text);
         tk_jw_object(w);
-        write_text(w, "id", text);
-        write_text(w, "description", description);
+        tk_jw_member(w, "id", text);
+        tk_jw_member(w, "description", description);
 }
 
 void tk_native_write_key(struct tk_jw *w, struct tk_id id, const char *description) {
@@ -219,7 +203,7 @@ void tk_native_write_key(struct tk_jw *w, struct tk_id id, const char *descripti
 static void write_standing(struct tk_jw *w, const struct tk_standing *standing) {
         enum tk_meter meter = standing->limit.meter;
         tk_jw_object(w);
-        write_text(w, "meter", tk_meter_name(meter));
+        tk_jw_member(w, "meter", tk_meter_name(meter));
         write_window(w, standing->limit.window, standing->limit.flags);
         write_unsigned(w, "cap", meter, standing->limit.cap);
         if (standing->known) {
@@ -239,7 +223,7 @@ static void write_standing(struct tk_jw *w, const struct tk_standing *standing) 
 void tk_native_write_key_in_full(struct tk_jw *w, const struct tk_key *key,
                                  const struct tk_standing *standing, unsigned standing_nr) {
         begin_key(w, key->id, key->description);
-        write_text(w, "kind", tk_key_kind_name(key->kind));
+        tk_jw_member(w, "kind", tk_key_kind_name(key->kind));
         if (key->expires_ms) {
                 write_time(w, "expires_at", key->expires_ms);
         } else {

@@ -12,11 +12,6 @@ static const char *const types[TK_KIND_NR] = {
         [TK_KIND_USER] = "workspace-user",
 };
 
-static void write_text(struct tk_jw *w, const char *name, const char *text) {
-        tk_jw_key(w, name);
-        tk_jw_text(w, text);
-}
-
 static void write_null(struct tk_jw *w, const char *name) {
         tk_jw_key(w, name);
         tk_jw_null(w);
@@ -25,7 +20,7 @@ static void write_null(struct tk_jw *w, const char *name) {
 static void write_id(struct tk_jw *w, const char *name, struct tk_id id) {
         char text[TK_ID_TEXT_LEN + 1];
         tk_id_text(id, text);
-        write_text(w, name, tk_id_none(id) ? NULL : text);
+        tk_jw_member(w, name, tk_id_none(id) ? NULL : text);
 }
 
 /* 0 is never. */
@@ -36,7 +31,7 @@ static void write_time(struct tk_jw *w, const char *name, int64_t ms) {
                 return;
         }
         tk_time_text(ms, text);
-        write_text(w, name, text);
+        tk_jw_member(w, name, text);
 }
 
 /* JSON that was written by us, or "". */
@@ -96,8 +91,8 @@ static void write_rates(struct tk_jw *w, const struct tk_key *key) {
                 if (!tk_portkey_is_rate(limit))
                         continue;
                 tk_jw_object(w);
-                write_text(w, "type", tk_meter_name(limit->meter));
-                write_text(w, "unit", units[limit->window.kind]);
+                tk_jw_member(w, "type", tk_meter_name(limit->meter));
+                tk_jw_member(w, "unit", units[limit->window.kind]);
                 write_amount(w, "value", limit->meter, limit->cap);
                 tk_jw_end(w);
         }
@@ -111,7 +106,7 @@ static void write_period(struct tk_jw *w, struct tk_window_spec window) {
                 period = "weekly";
         if (window.kind == TK_WINDOW_MONTH)
                 period = "monthly";
-        write_text(w, "periodic_reset", period);
+        tk_jw_member(w, "periodic_reset", period);
         if (days) {
                 tk_jw_key(w, "periodic_reset_days");
                 tk_jw_u64(w, days);
@@ -133,7 +128,7 @@ static void write_usage(struct tk_jw *w, const struct tk_portkey_shown *s) {
         }
         tk_jw_key(w, "usage_limits");
         tk_jw_object(w);
-        write_text(w, "type", limit->meter == TK_METER_USD ? "cost" : "tokens");
+        tk_jw_member(w, "type", limit->meter == TK_METER_USD ? "cost" : "tokens");
         write_amount(w, "credit_limit", limit->meter, limit->cap);
         if (limit->alert)
                 write_amount(w, "alert_threshold", limit->meter, limit->alert);
@@ -142,7 +137,7 @@ static void write_usage(struct tk_jw *w, const struct tk_portkey_shown *s) {
         write_period(w, limit->window);
         write_time(w, "next_usage_reset_at", turns_ms(s));
         write_amount(w, "current_usage", limit->meter, used(s));
-        write_text(w, "status", is_exhausted(s) ? "exhausted" : "active");
+        tk_jw_member(w, "status", is_exhausted(s) ? "exhausted" : "active");
         write_time(w, "last_reset_at", s->profile->reset_ms);
         tk_jw_end(w);
 }
@@ -163,7 +158,7 @@ static void write_defaults(struct tk_jw *w, const struct tk_portkey_shown *s) {
         tk_jw_key(w, "defaults");
         tk_jw_object(w);
         write_json(w, "metadata", s->profile->metadata);
-        write_text(w, "config_id", s->profile->config[0] ? s->profile->config : NULL);
+        tk_jw_member(w, "config_id", s->profile->config[0] ? s->profile->config : NULL);
         if (s->alone) {
                 tk_jw_key(w, "allow_config_override");
                 tk_jw_bool(w, !s->profile->no_override);
@@ -176,19 +171,19 @@ void tk_portkey_write_key(struct tk_jw *w, const struct tk_portkey_shown *s) {
         tk_jw_object(w);
         write_id(w, "id", key->id);
         write_mask(w, s);
-        write_text(w, "name", tk_portkey_name(key, s->profile));
-        write_text(w, "description", s->profile->about);
-        write_text(w, "type", types[key->kind]);
+        tk_jw_member(w, "name", tk_portkey_name(key, s->profile));
+        tk_jw_member(w, "description", s->profile->about);
+        tk_jw_member(w, "type", types[key->kind]);
         write_id(w, "organisation_id", key->org);
         if (key->kind == TK_KIND_ADMIN)
                 write_null(w, "workspace_id");
         else
                 write_id(w, "workspace_id", key->workspace);
         write_id(w, "user_id", key->user);
-        write_text(w, "status", status(s));
+        tk_jw_member(w, "status", status(s));
         write_time(w, "created_at", key->created_ms);
         write_time(w, "last_updated_at", s->profile->updated_ms ? s->profile->updated_ms : key->created_ms);
-        write_text(w, "creation_mode", "api");
+        tk_jw_member(w, "creation_mode", "api");
         write_rates(w, key);
         write_usage(w, s);
         write_null(w, "reset_usage");
@@ -204,7 +199,7 @@ void tk_portkey_write_key(struct tk_jw *w, const struct tk_portkey_shown *s) {
         write_null(w, "api_key_defaults_id");
         write_scopes(w, &key->scopes);
         write_defaults(w, s);
-        write_text(w, "object", "api-key");
+        tk_jw_member(w, "object", "api-key");
         tk_jw_end(w);
 }
 
@@ -213,6 +208,6 @@ void tk_portkey_write_created(struct tk_jw *w, const struct tk_key *key, const s
         write_id(w, "id", key->id);
         tk_jw_key(w, "key");
         tk_jw_str(w, (struct tk_str){secret->at, secret->len});
-        write_text(w, "object", "api-key");
+        tk_jw_member(w, "object", "api-key");
         tk_jw_end(w);
 }

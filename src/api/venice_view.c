@@ -34,11 +34,6 @@ static void write_time(struct tk_jw *w, const char *name, int64_t ms) {
         tk_jw_text(w, text);
 }
 
-static void write_text(struct tk_jw *w, const char *name, const char *text) {
-        tk_jw_key(w, name);
-        tk_jw_text(w, text);
-}
-
 static void write_limits(struct tk_jw *w, const char *name, const struct tk_key *key) {
         static const enum tk_meter shown[] = {TK_METER_USD, TK_METER_DIEM, TK_METER_VCU};
         tk_jw_key(w, name);
@@ -57,7 +52,7 @@ static void write_limits(struct tk_jw *w, const char *name, const struct tk_key 
 static void write_amount(struct tk_jw *w, enum tk_meter meter, const struct tk_amounts *amounts) {
         char text[TK_MONEY_TEXT_MAX];
         (void)tk_money_text4((struct tk_money){amounts->of[meter]}, text);
-        write_text(w, tk_meter_name(meter), text);
+        tk_jw_member(w, tk_meter_name(meter), text);
 }
 
 static void write_usage(struct tk_jw *w, const struct tk_key *key, const struct tk_venice_usage *usage) {
@@ -88,16 +83,16 @@ void tk_venice_write_key(struct tk_jw *w, const struct tk_key *key, const struct
         char id[TK_ID_TEXT_LEN + 1];
         tk_id_text(key->id, id);
         tk_jw_object(w);
-        write_text(w, "id", id);
-        write_text(w, "apiKeyType", type_text(key));
-        write_text(w, "description", key->description);
+        tk_jw_member(w, "id", id);
+        tk_jw_member(w, "apiKeyType", type_text(key));
+        tk_jw_member(w, "description", key->description);
         write_time(w, "createdAt", key->created_ms);
         write_time(w, "expiresAt", key->expires_ms);
         write_time(w, "lastUsedAt", key->last_used_ms);
-        write_text(w, "last6Chars", key->last6);
+        tk_jw_member(w, "last6Chars", key->last6);
         write_limits(w, "consumptionLimits", key);
-        write_text(w, "limitPeriod", period_text(key->period));
-        write_text(w, "modelPrivacy", tk_privacy_name(key->privacy));
+        tk_jw_member(w, "limitPeriod", period_text(key->period));
+        tk_jw_member(w, "modelPrivacy", tk_privacy_name(key->privacy));
         if (usage)
                 write_usage(w, key, usage);
         tk_jw_end(w);
@@ -107,14 +102,14 @@ void tk_venice_write_created(struct tk_jw *w, const struct tk_key *key, const st
         char id[TK_ID_TEXT_LEN + 1];
         tk_id_text(key->id, id);
         tk_jw_object(w);
-        write_text(w, "id", id);
+        tk_jw_member(w, "id", id);
         tk_jw_key(w, "apiKey");
         tk_jw_str(w, (struct tk_str){secret->at, secret->len});
-        write_text(w, "apiKeyType", type_text(key));
-        write_text(w, "description", key->description);
+        tk_jw_member(w, "apiKeyType", type_text(key));
+        tk_jw_member(w, "description", key->description);
         write_time(w, "expiresAt", key->expires_ms);
         write_limits(w, "consumptionLimit", key);
-        write_text(w, "limitPeriod", period_text(key->period));
-        write_text(w, "modelPrivacy", tk_privacy_name(key->privacy));
+        tk_jw_member(w, "limitPeriod", period_text(key->period));
+        tk_jw_member(w, "modelPrivacy", tk_privacy_name(key->privacy));
         tk_jw_end(w);
 }

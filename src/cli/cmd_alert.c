@@ -28,11 +28,6 @@ struct listing {
         struct tk_table *table;
 };
 
-static void put_text(struct tk_jw *w, const char *name, const char *text) {
-        tk_jw_key(w, name);
-        tk_jw_text(w, text[0] ? text : NULL);
-}
-
 static void put_amount(struct tk_jw *w, const char *name, enum tk_meter meter, uint64_t amount) {
         char text[TK_CAP_TEXT_MAX];
         tk_cap_text(meter, amount, text);
@@ -45,11 +40,11 @@ static void put_delivery(struct tk_jw *w, enum tk_channel channel, const struct 
         tk_time_text(waits ? delivery->next_ms : delivery->ended_ms, at);
         tk_jw_key(w, tk_channel_name(channel));
         tk_jw_object(w);
-        put_text(w, "status", tk_delivery_status_name(delivery->status));
+        tk_jw_member_or_null(w, "status", tk_delivery_status_name(delivery->status));
         tk_jw_key(w, "tries");
         tk_jw_u64(w, delivery->tries);
-        put_text(w, waits ? "next_at" : "at", at);
-        put_text(w, "error", delivery->error);
+        tk_jw_member_or_null(w, waits ? "next_at" : "at", at);
+        tk_jw_member_or_null(w, "error", delivery->error);
         tk_jw_end(w);
 }
 
@@ -71,14 +66,14 @@ static void show_json(const struct listing *l, const struct tk_alert *alert, con
         char threshold[TK_CAP_TEXT_MAX];
         tk_jw_object(w);
         tk_id_text(alert->id, id);
-        put_text(w, "id", id);
+        tk_jw_member_or_null(w, "id", id);
         tk_time_text(alert->at_ms, at);
-        put_text(w, "at", at);
-        put_text(w, "kind", tk_alert_kind_name(alert->kind));
-        put_text(w, "subject", subject_text(l, alert, id));
-        put_text(w, "name", name);
-        put_text(w, "meter", tk_meter_name(meter));
-        put_text(w, "window", tk_window_text(alert->limit.window, window));
+        tk_jw_member_or_null(w, "at", at);
+        tk_jw_member_or_null(w, "kind", tk_alert_kind_name(alert->kind));
+        tk_jw_member_or_null(w, "subject", subject_text(l, alert, id));
+        tk_jw_member_or_null(w, "name", name);
+        tk_jw_member_or_null(w, "meter", tk_meter_name(meter));
+        tk_jw_member_or_null(w, "window", tk_window_text(alert->limit.window, window));
         put_amount(w, "cap", meter, alert->limit.cap);
         tk_cap_text(meter, alert->limit.alert, threshold);
         tk_amount_json(w, "alert", meter, alert->limit.alert > 0 ? threshold : "");
@@ -215,7 +210,7 @@ static bool test_channel(struct tk_sender *sender, enum tk_channel channel, cons
         tk_jw_object(w);
         tk_jw_key(w, "delivered");
         tk_jw_bool(w, ok);
-        put_text(w, "error", ok ? "" : why);
+        tk_jw_member_or_null(w, "error", ok ? "" : why);
         tk_jw_end(w);
         return ok;
 }

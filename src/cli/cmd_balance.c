@@ -79,17 +79,12 @@ static enum tk_err fill_view(struct tk_local *local, const struct tk_subject *su
         return TK_OK;
 }
 
-static void put_text(struct tk_jw *w, const char *name, const char *text) {
-        tk_jw_key(w, name);
-        tk_jw_text(w, text);
-}
-
 static void put_view(struct tk_jw *w, const struct view *view) {
-        put_text(w, "subject", view->subject->name);
-        put_text(w, "currency", tk_meter_name(view->meter));
-        put_text(w, "paid", view->paid);
-        put_text(w, "used", view->used);
-        put_text(w, "left", view->left);
+        tk_jw_member(w, "subject", view->subject->name);
+        tk_jw_member(w, "currency", tk_meter_name(view->meter));
+        tk_jw_member(w, "paid", view->paid);
+        tk_jw_member(w, "used", view->used);
+        tk_jw_member(w, "left", view->left);
 }
 
 static int fail_store(const struct tk_local *local, enum tk_err err) {
@@ -161,8 +156,8 @@ static int print_topup(const struct tk_cmd_line *line, struct tk_local *local,
                 return TK_EXIT_OK;
         }
         tk_jw_object(&w);
-        put_text(&w, "id", topup->id);
-        put_text(&w, "amount", amount);
+        tk_jw_member(&w, "id", topup->id);
+        tk_jw_member(&w, "amount", amount);
         tk_jw_key(&w, "repeated");
         tk_jw_bool(&w, known);
         put_view(&w, &view);
@@ -217,9 +212,9 @@ static bool show_topup(const struct tk_topup *topup, void *ctx) {
         tk_time_text(topup->at_ms, at);
         if (s->w) {
                 tk_jw_object(s->w);
-                put_text(s->w, "id", topup->id);
-                put_text(s->w, "amount", amount);
-                put_text(s->w, "at", at);
+                tk_jw_member(s->w, "id", topup->id);
+                tk_jw_member(s->w, "amount", amount);
+                tk_jw_member(s->w, "at", at);
                 tk_jw_end(s->w);
                 return true;
         }

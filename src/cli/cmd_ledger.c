@@ -64,20 +64,15 @@ static enum tk_err fill_view(struct tk_local *local, const struct tk_doubt *doub
         return name_subject(local, doubt->subject, out);
 }
 
-static void put_text(struct tk_jw *w, const char *name, const char *text) {
-        tk_jw_key(w, name);
-        tk_jw_text(w, text[0] ? text : NULL);
-}
-
 static void put_doubt(struct tk_jw *w, const struct tk_doubt_view *view) {
-        put_text(w, "subject", view->subject);
-        put_text(w, "description", view->description);
-        put_text(w, "meter", tk_meter_name(view->doubt.meter));
-        put_text(w, "window", view->window);
+        tk_jw_member_or_null(w, "subject", view->subject);
+        tk_jw_member_or_null(w, "description", view->description);
+        tk_jw_member_or_null(w, "meter", tk_meter_name(view->doubt.meter));
+        tk_jw_member_or_null(w, "window", view->window);
         tk_jw_key(w, "number");
         tk_jw_i64(w, view->doubt.number);
-        put_text(w, "turns_at", view->ends);
-        put_text(w, "since", view->since);
+        tk_jw_member_or_null(w, "turns_at", view->ends);
+        tk_jw_member_or_null(w, "since", view->since);
         tk_amount_json(w, "amount", view->doubt.meter, view->amount);
 }
 

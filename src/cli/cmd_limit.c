@@ -113,11 +113,6 @@ static enum tk_err fill_view(struct tk_local *local, const struct tk_subject *su
         return TK_OK;
 }
 
-static void put_text(struct tk_jw *w, const char *name, const char *text) {
-        tk_jw_key(w, name);
-        tk_jw_text(w, text[0] ? text : NULL);
-}
-
 static void put_flag(struct tk_jw *w, const char *name, unsigned flags, unsigned flag) {
         tk_jw_key(w, name);
         tk_jw_bool(w, flags & flag);
@@ -125,9 +120,9 @@ static void put_flag(struct tk_jw *w, const char *name, unsigned flags, unsigned
 
 static void show_json(struct tk_jw *w, const struct view *view) {
         tk_jw_object(w);
-        put_text(w, "subject", view->subject->name);
-        put_text(w, "meter", tk_meter_name(view->limit->meter));
-        put_text(w, "window", view->window);
+        tk_jw_member_or_null(w, "subject", view->subject->name);
+        tk_jw_member_or_null(w, "meter", tk_meter_name(view->limit->meter));
+        tk_jw_member_or_null(w, "window", view->window);
         tk_amount_json(w, "cap", view->limit->meter, view->cap);
         tk_amount_json(w, "alert", view->limit->meter, view->alert);
         put_flag(w, "sliding", view->limit->flags, TK_LIMIT_SLIDING);
@@ -135,7 +130,7 @@ static void show_json(struct tk_jw *w, const struct view *view) {
         put_flag(w, "balance", view->limit->flags, TK_LIMIT_BALANCE);
         tk_amount_json(w, "used", view->limit->meter, view->used);
         tk_amount_json(w, "left", view->limit->meter, view->left);
-        put_text(w, "turns_at", view->turns);
+        tk_jw_member_or_null(w, "turns_at", view->turns);
         tk_jw_end(w);
 }
 

@@ -20,29 +20,24 @@ static int fail_store(const struct tk_local *local, enum tk_err err) {
 
 /* ---- showing ---- */
 
-static void put_text(struct tk_jw *w, const char *name, const char *text) {
-        tk_jw_key(w, name);
-        tk_jw_text(w, text);
-}
-
 static void put_time(struct tk_jw *w, const char *name, int64_t ms) {
         char at[TK_TIME_TEXT_LEN + 1];
         tk_time_text(ms, at);
-        put_text(w, name, at);
+        tk_jw_member(w, name, at);
 }
 
 static void put_id(struct tk_jw *w, struct tk_id id) {
         char text[TK_ID_TEXT_LEN + 1];
         tk_id_text(id, text);
-        put_text(w, "id", text);
+        tk_jw_member(w, "id", text);
 }
 
 static void put_user(struct tk_jw *w, const struct tk_user *user) {
         put_id(w, user->id);
-        put_text(w, "email", user->email);
-        put_text(w, "first_name", user->first_name);
-        put_text(w, "last_name", user->last_name);
-        put_text(w, "role", tk_user_role_name(user->role));
+        tk_jw_member(w, "email", user->email);
+        tk_jw_member(w, "first_name", user->first_name);
+        tk_jw_member(w, "last_name", user->last_name);
+        tk_jw_member(w, "role", tk_user_role_name(user->role));
         put_time(w, "created_at", user->created_ms);
         put_time(w, "updated_at", user->updated_ms);
 }
@@ -176,7 +171,7 @@ static bool see_key(const struct tk_key *key, void *ctx) {
         if (o->w) {
                 tk_jw_object(o->w);
                 put_id(o->w, key->id);
-                put_text(o->w, "description", key->description);
+                tk_jw_member(o->w, "description", key->description);
                 tk_jw_end(o->w);
         } else if (o->table) {
                 tk_table_cell(o->table, id);

@@ -31,19 +31,14 @@ static void put_or_null(struct tk_jw *w, const char *name, const char *at) {
         tk_jw_text(w, at[0] ? at : NULL);
 }
 
-static void put_text(struct tk_jw *w, const char *name, const char *text) {
-        tk_jw_key(w, name);
-        tk_jw_text(w, text);
-}
-
 void tk_show_totals_json(struct tk_jw *w, const struct tk_key_view *view) {
         tk_jw_object(w);
         for (unsigned i = 0; i < view->totals_nr; i++) {
                 const struct tk_total *total = &view->totals[i];
                 tk_jw_key(w, total->name);
                 tk_jw_object(w);
-                put_text(w, "usd", total->usd);
-                put_text(w, "diem", total->diem);
+                tk_jw_member(w, "usd", total->usd);
+                tk_jw_member(w, "diem", total->diem);
                 if (total->has_counts) {
                         tk_jw_key(w, "requests");
                         tk_jw_i64(w, total->requests);
@@ -57,18 +52,18 @@ void tk_show_totals_json(struct tk_jw *w, const struct tk_key_view *view) {
 
 void tk_show_key_json(struct tk_jw *w, const struct tk_key_view *view) {
         tk_jw_object(w);
-        put_text(w, "id", view->id);
-        put_text(w, "kind", view->kind);
-        put_text(w, "description", view->description);
+        tk_jw_member(w, "id", view->id);
+        tk_jw_member(w, "kind", view->kind);
+        tk_jw_member(w, "description", view->description);
         put_or_null(w, "user", view->user);
-        put_text(w, "last6", view->last6);
+        tk_jw_member(w, "last6", view->last6);
         tk_jw_key(w, "limits");
         tk_jw_object(w);
         put_cap(w, "usd", view->usd);
         put_cap(w, "diem", view->diem);
         tk_jw_end(w);
-        put_text(w, "period", view->period);
-        put_text(w, "privacy", view->privacy);
+        tk_jw_member(w, "period", view->period);
+        tk_jw_member(w, "privacy", view->privacy);
         put_or_null(w, "created_at", view->created);
         put_or_null(w, "expires_at", view->expires);
         put_or_null(w, "last_used_at", view->last_used);
@@ -81,20 +76,20 @@ void tk_show_key_json(struct tk_jw *w, const struct tk_key_view *view) {
 
 void tk_show_call_json(struct tk_jw *w, const struct tk_call_view *call) {
         tk_jw_object(w);
-        put_text(w, "id", call->id);
-        put_text(w, "key", call->key);
-        put_text(w, "at", call->at);
-        put_text(w, "model", call->model);
+        tk_jw_member(w, "id", call->id);
+        tk_jw_member(w, "key", call->key);
+        tk_jw_member(w, "at", call->at);
+        tk_jw_member(w, "model", call->model);
         tk_jw_key(w, "input_tokens");
         tk_jw_u64(w, call->input);
         tk_jw_key(w, "cached_tokens");
         tk_jw_u64(w, call->cached);
         tk_jw_key(w, "output_tokens");
         tk_jw_u64(w, call->output);
-        put_text(w, "usd", call->usd);
-        put_text(w, "diem", call->diem);
-        put_text(w, "overrun_usd", call->overrun_usd);
-        put_text(w, "overrun_diem", call->overrun_diem);
+        tk_jw_member(w, "usd", call->usd);
+        tk_jw_member(w, "diem", call->diem);
+        tk_jw_member(w, "overrun_usd", call->overrun_usd);
+        tk_jw_member(w, "overrun_diem", call->overrun_diem);
         tk_jw_key(w, "flags");
         tk_jw_array(w);
         for (size_t i = 0; i < FLAGS_NR; i++)

@@ -7,6 +7,17 @@
  */
 #include "core/limit.h"
 
+const char *tk_subject_kind_name(enum tk_subject_kind kind) {
+        static const char *const names[TK_SUBJECT_NR] = {
+                [TK_SUBJECT_ORG] = "organisation",
+                [TK_SUBJECT_WORKSPACE] = "workspace",
+                [TK_SUBJECT_USER] = "user",
+                [TK_SUBJECT_KEY] = "key",
+        };
+        MUST((unsigned)kind < TK_SUBJECT_NR);
+        return names[kind];
+}
+
 /* Plain digits in the grammar of a JSON integer; "-5" is understood and refused, as for money. */
 static enum tk_err parse_count(struct tk_str text, uint64_t *cap) {
         bool negative = text.len > 0 && text.at[0] == '-';

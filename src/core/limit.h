@@ -38,6 +38,7 @@ enum tk_subject_kind {
         TK_SUBJECT_KEY,
         TK_SUBJECT_NR
 } TK_SMALL;
+const char *tk_subject_kind_name(enum tk_subject_kind kind); /* "organisation", ... */
 
 struct tk_limit {
         struct tk_window_spec window;

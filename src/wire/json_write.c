@@ -164,3 +164,12 @@ void tk_jw_raw(struct tk_jw *w, struct tk_str json) {
         before_value(w);
         tk_buf_put(w->buf, json);
 }
+
+void tk_jw_member(struct tk_jw *w, const char *key, const char *text) {
+        tk_jw_key(w, key);
+        tk_jw_text(w, text);
+}
+
+void tk_jw_member_or_null(struct tk_jw *w, const char *key, const char *text) {
+        tk_jw_member(w, key, text && text[0] ? text : NULL);
+}

@@ -35,5 +35,8 @@ void tk_jw_bool(struct tk_jw *w, bool v);
 void tk_jw_null(struct tk_jw *w);
 void tk_jw_nano(struct tk_jw *w, uint64_t nano);     /* as an exact decimal number */
 void tk_jw_raw(struct tk_jw *w, struct tk_str json); /* an already valid JSON value */
+/* A key and its text. NULL writes null; of the second, so does "". */
+void tk_jw_member(struct tk_jw *w, const char *key, const char *text);
+void tk_jw_member_or_null(struct tk_jw *w, const char *key, const char *text);
 
 #endif

@@ -342,11 +342,20 @@ static void a_base_is_of_one_exact_window(void **state) {
         assert_true(tk_limit_cap_in(&limit, 682) == UINT64_MAX);
 }
 
+static void every_kind_of_subject_has_its_name(void **state) {
+        static const char *const names[] = {"organisation", "workspace", "user", "key"};
+        (void)state;
+        assert_int_equal(COUNT(names), TK_SUBJECT_NR);
+        for (unsigned i = 0; i < TK_SUBJECT_NR; i++)
+                assert_string_equal(tk_subject_kind_name((enum tk_subject_kind)i), names[i]);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 TEST(which_flags_go_together),
                 TEST(a_rate_slides_from_one_window_into_the_next),
                 TEST(sliding_asserts),
+                TEST(every_kind_of_subject_has_its_name),
                 TEST(caps_are_read_exactly),
                 TEST(caps_are_written_exactly),
                 TEST(text_and_back_is_the_same),

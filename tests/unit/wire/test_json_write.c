@@ -143,9 +143,26 @@ static void misuse(void **state) {
         tk_buf_free(&buf);
 }
 
+static void members(void **state) {
+        struct tk_buf buf = TK_BUF(256);
+        struct tk_jw w = tk_jw_begin(&buf);
+        (void)state;
+        tk_jw_object(&w);
+        tk_jw_member(&w, "a", "x");
+        tk_jw_member(&w, "b", "");
+        tk_jw_member(&w, "c", NULL);
+        tk_jw_member_or_null(&w, "d", "x");
+        tk_jw_member_or_null(&w, "e", "");
+        tk_jw_member_or_null(&w, "f", NULL);
+        tk_jw_end(&w);
+        assert_string_equal(buf.at, "{\"a\":\"x\",\"b\":\"\",\"c\":null,\"d\":\"x\",\"e\":null,\"f\":null}");
+        tk_buf_free(&buf);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
-                TEST(a_document), TEST(escapes), TEST(all_pairs_read_back), TEST(a_full_buffer), TEST(misuse),
+                TEST(a_document),    TEST(escapes), TEST(all_pairs_read_back),
+                TEST(a_full_buffer), TEST(members), TEST(misuse),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
